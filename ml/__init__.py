@@ -1,0 +1,1 @@
+"""Learning: arrays in, arrays out; it knows neither Django nor the desk."""

@@ -1,0 +1,127 @@
+"""What every test stands on: an environment of its own, real servers, and numbers that may not go wrong quietly."""
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from tests import servers
+
+# The settings are read once, when Django starts: the environment of the tests must stand before that. Nothing of
+# the machine's own configuration may reach a test.
+for _name in [name for name in os.environ if name.startswith(("CRPBOT_", "BINANCE_", "TRADING_", "DJANGO_"))]:
+    if _name not in {"CRPBOT_REQUIRE", "CRPBOT_CANDLES", "CRPBOT_TEST_DB", "CRPBOT_KILLS", "CRPBOT_NIGHTLY"}:
+        del os.environ[_name]
+_DATA = tempfile.mkdtemp(prefix="crpbot-tests-")
+atexit.register(shutil.rmtree, _DATA, ignore_errors=True)
+os.environ.pop("REDIS_URL", None)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ.pop("DATABASE_URL", None)
+os.environ.update(
+    CRPBOT_DATA_DIR=_DATA,
+    CRPBOT_SECRET_KEY="test-secret-key-that-guards-nothing-0123456789",  # noqa: S106
+    CRPBOT_FEED="synthetic",
+    # A port that refuses: a test that forgets its stand-in fails at once instead of asking the real exchange.
+    CRPBOT_COINBASE_URL="http://127.0.0.1:9/api/v3/brokerage",
+    DJANGO_SETTINGS_MODULE="crpbot_site.settings",
+    OMP_NUM_THREADS="1",
+)
+
+np.seterr(all="raise")
+hypothesis_settings.register_profile("default", deadline=None, max_examples=100, derandomize=True)
+hypothesis_settings.register_profile("nightly", deadline=None, max_examples=2000)
+hypothesis_settings.load_profile("nightly" if os.environ.get("CRPBOT_NIGHTLY") else "default")
+
+_running = contextlib.ExitStack()
+
+
+def _required() -> set[str]:
+    return set(filter(None, os.environ.get("CRPBOT_REQUIRE", "").split(",")))
+
+
+def require(name: str, *, found: bool, why: str) -> None:
+    """Skip the test that lacks `name`, or fail it where CRPBOT_REQUIRE says that `name` must be there."""
+    if found:
+        return
+    if name in _required():
+        pytest.fail(f"{why} (CRPBOT_REQUIRE names {name})", pytrace=False)
+    pytest.skip(why)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the PostgreSQL server that CRPBOT_TEST_DB=postgres asks for, before Django reads its settings."""
+    if os.environ.get("CRPBOT_TEST_DB", "sqlite") != "postgres" or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    if not servers.present("postgres"):
+        code = 1 if "postgres" in _required() else 0
+        pytest.exit("PostgreSQL is not on this machine: the database is tested on SQLite only.", returncode=code)
+    os.environ["DATABASE_URL"] = _running.enter_context(servers.postgresql())
+
+
+def pytest_unconfigure() -> None:
+    """Stop the server that pytest_configure started."""
+    _running.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what the machine lacks, with the one line that brings it."""
+    if packages := servers.missing_packages():
+        line = f"sudo apt-get install --yes {' '.join(packages)}"
+        terminalreporter.write_sep("=", "skipped for want of programs")
+        terminalreporter.write_line(f"The tests that need them were skipped. This brings them: {line}")
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    names = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(names & {"db", "transactional_db"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL run only what touches the database: the rest was or will be run on SQLite."""
+    if os.environ.get("CRPBOT_TEST_DB") != "postgres":
+        return
+    chosen = [item for item in items if _uses_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _uses_database(item)])
+    items[:] = chosen
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server started for this session; its user may create databases."""
+    require("postgres", found=servers.present("postgres"), why="PostgreSQL is not on this machine")
+    with servers.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The URL of a Redis server started for this session."""
+    require("redis", found=servers.present("redis"), why="Redis is not on this machine")
+    with servers.redis() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The path of the system's Chromium."""
+    path = servers.chromium()
+    require("browser", found=path is not None, why="Chromium is not on this machine")
+    return path or ""
+
+
+@pytest.fixture(scope="session")
+def candles_dir() -> Path:
+    """The folder of recorded candles, which CRPBOT_CANDLES names."""
+    value = os.environ.get("CRPBOT_CANDLES", "")
+    folder = Path(value)
+    found = bool(value) and any(folder.glob("*.parquet"))
+    require("data", found=found, why="recorded candles: CRPBOT_CANDLES names no folder of Parquet files")
+    return folder.resolve()

@@ -1,0 +1,1 @@
+"""Research on past candles under the same gate, sizing and costs as live trading."""
