@@ -1,0 +1,74 @@
+"""Risk money and stop distance to lots, rounded down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+from trading.core.costs import loss_at_stop, loss_per_lot
+from trading.core.guards import fraction, positive
+from trading.core.types import ZERO, Instrument, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sized:
+    """How much to trade: ``lots`` 0 when even the smallest volume would risk more than allowed.
+
+    risk: money lost if the stop is hit, costs included, 0 with 0 lots.  per_lot: the same for one lot.
+    allowed: the risk money after the factor.  capped: the venue's largest volume was reached.
+    """
+
+    lots: Decimal
+    risk: Decimal
+    per_lot: Decimal
+    allowed: Decimal
+    capped: bool = False
+
+
+def size(
+    *,
+    draft_entry: Decimal,
+    stop: Decimal,
+    side: Side,
+    risk_money: Decimal,
+    instrument: Instrument,
+    factor: Decimal = Decimal(1),
+    smallest: bool = False,
+    gap_buffer_bp: Decimal = ZERO,
+) -> Sized:
+    """Lots whose loss at the stop stays within ``risk_money * factor``, rounded down to the step.
+
+    draft_entry, stop: prices.  factor: above 0, at most 1.  smallest: take the venue's smallest volume
+    when it fits, never more.  gap_buffer_bp: how much worse than its stop a fill is counted.
+    Raises ValueError for numbers that are not finite, a stop on the wrong side, or a broken instrument.
+    Source: docs/risk_rules.md#below_minimum.
+    """
+    allowed = positive("risk money", risk_money) * fraction("size factor", factor)
+    smallest_lots, largest, step = _volumes(instrument)
+    per_lot = positive(
+        "loss per lot", loss_per_lot(side, draft_entry, stop, instrument, gap_buffer_bp=gap_buffer_bp)
+    )
+    lots = smallest_lots if smallest else min(_down(allowed / per_lot, step), _down(largest, step))
+    capped = not smallest and lots == _down(largest, step)
+
+    def risk_of(volume: Decimal) -> Decimal:
+        return loss_at_stop(side, draft_entry, stop, instrument, lots=volume, gap_buffer_bp=gap_buffer_bp)
+
+    # Commissions are booked in whole cents, which can tip a volume that fitted exactly.
+    while lots >= smallest_lots and risk_of(lots) > allowed:
+        lots -= step
+    if lots < smallest_lots:
+        return Sized(lots=ZERO, risk=ZERO, per_lot=per_lot, allowed=allowed)
+    return Sized(lots=lots, risk=risk_of(lots), per_lot=per_lot, allowed=allowed, capped=capped)
+
+
+def _volumes(instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:
+    smallest = positive("smallest volume", instrument.volume_min)
+    largest = positive("largest volume", instrument.volume_max)
+    if largest < smallest:
+        raise ValueError(f"largest volume {largest} is below the smallest {smallest}")
+    return smallest, largest, positive("volume step", instrument.volume_step)
+
+
+def _down(lots: Decimal, step: Decimal) -> Decimal:
+    return (lots / step).to_integral_value(ROUND_FLOOR) * step

@@ -1,0 +1,135 @@
+"""Bar edges, closed bars, resampling, and the prop-firm day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from trading.core.types import Candles, ms_from_utc
+
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+TIMEFRAMES: dict[str, int] = {
+    "1m": MINUTE_MS,
+    "5m": 5 * MINUTE_MS,
+    "15m": 15 * MINUTE_MS,
+    "1h": 60 * MINUTE_MS,
+    "4h": 240 * MINUTE_MS,
+    "1d": DAY_MS,
+}
+
+PROP_ZONE = "Europe/Prague"
+SERVER_ZONE = "America/New_York"
+SERVER_AHEAD = timedelta(hours=7)
+
+
+def timeframe_ms(timeframe: str) -> int:
+    """The length of a bar in milliseconds; ValueError for a timeframe that is not kept."""
+    length = TIMEFRAMES.get(timeframe)
+    if length is None:
+        raise ValueError(f"timeframe must be one of {', '.join(TIMEFRAMES)}, was {timeframe!r}")
+    return length
+
+
+def bar_open_ms(instant_ms: int, timeframe: str) -> int:
+    """The opening of the bar that holds ``instant_ms``, aligned to UTC midnight."""
+    return instant_ms - instant_ms % timeframe_ms(timeframe)
+
+
+def bar_close_ms(open_ms: int, timeframe: str) -> int:
+    """The first millisecond after the bar that opens at ``open_ms``."""
+    return open_ms + timeframe_ms(timeframe)
+
+
+def is_closed(open_ms: int, timeframe: str, now: datetime) -> bool:
+    """Whether the bar that opens at ``open_ms`` lies wholly before ``now``."""
+    return bar_close_ms(open_ms, timeframe) <= ms_from_utc(now)
+
+
+def last_closed_open_ms(timeframe: str, now: datetime) -> int:
+    """The opening of the newest bar that is closed at ``now``."""
+    return bar_open_ms(ms_from_utc(now), timeframe) - timeframe_ms(timeframe)
+
+
+def resample(
+    candles: Candles,
+    timeframe: str,
+    *,
+    complete_to_ms: int,
+    complete_from_ms: int | None = None,
+) -> Candles:
+    """Build the closed bars of a longer timeframe from one-minute bars.
+
+    candles: (T,) one-minute bars.  complete_to_ms: epoch milliseconds up to which minutes are known;
+    a bar is made only when it ends at or before it.  complete_from_ms: since when they are known, the
+    first bar's opening when left out; a bar that begins earlier is not made.
+    A minute without trades inside a bar leaves no mark; a bar without any minute does not exist.
+    Raises ValueError when the minutes are not strictly rising.
+    """
+    length = timeframe_ms(timeframe)
+    if len(candles) == 0:
+        return Candles.empty()
+    opens = candles.open_ms
+    if not bool(np.all(opens[1:] > opens[:-1])):
+        raise ValueError("candles must be strictly rising in time")
+    known_from = int(opens[0]) if complete_from_ms is None else complete_from_ms
+    buckets = opens - opens % length
+    keep = (buckets >= known_from) & (buckets + length <= complete_to_ms)
+    if not bool(keep.any()):
+        return Candles.empty()
+    first = int(np.argmax(keep))
+    last = len(keep) - int(np.argmax(keep[::-1]))
+    return _aggregate(candles[first:last], buckets[first:last])
+
+
+def _aggregate(candles: Candles, buckets: np.ndarray) -> Candles:
+    """Bars of ``candles`` grouped by equal neighbouring values of ``buckets`` (both (T,), T >= 1)."""
+    starts = np.concatenate(([0], np.flatnonzero(buckets[1:] != buckets[:-1]) + 1))
+    ends = np.append(starts[1:], len(candles)) - 1
+    return Candles(
+        open_ms=buckets[starts],
+        open=candles.open[starts],
+        high=np.maximum.reduceat(candles.high, starts),
+        low=np.minimum.reduceat(candles.low, starts),
+        close=candles.close[ends],
+        volume=np.add.reduceat(candles.volume, starts),
+    )
+
+
+def prop_day(instant: datetime, zone: str = PROP_ZONE) -> date:
+    """The prop-firm day of an aware instant; ValueError for a naive one.
+
+    Source: docs/risk_rules.md#the-prop-firm-day.
+    """
+    if instant.utcoffset() is None:
+        raise ValueError(f"an aware datetime is needed, was {instant!r}")
+    return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def day_bounds(day: date, zone: str = PROP_ZONE) -> tuple[datetime, datetime]:
+    """The first instant of ``day`` and of the day after it, in UTC; 23, 24 or 25 hours apart."""
+    return _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
+
+
+def next_midnight(instant: datetime, zone: str = PROP_ZONE) -> datetime:
+    """The first instant, in UTC, of the prop-firm day after the one that holds ``instant``."""
+    return day_bounds(prop_day(instant, zone), zone)[1]
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    # Where the clock jumps over midnight, fold=0 makes this the instant of the jump: the day's first.
+    return datetime.combine(day, time.min, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def server_time(instant: datetime) -> datetime:
+    """The wall clock of FTMO's MT5 server: New York plus seven hours, with that offset from UTC.
+
+    Source: docs/risk_rules.md#the-prop-firm-day.
+    """
+    offset = instant.astimezone(ZoneInfo(SERVER_ZONE)).utcoffset()
+    if offset is None:
+        raise ValueError(f"an aware datetime is needed, was {instant!r}")
+    return instant.astimezone(timezone(offset + SERVER_AHEAD))
