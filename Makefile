@@ -17,15 +17,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
-# Checks read the settings: they get a folder of their own and a key that guards nothing.
-CHECK_ENV := CRPBOT_DATA_DIR=$(VENV)/check CRPBOT_SECRET_KEY=checks-only-0123456789-0123456789-0123456789
+# Checks read the settings: they get a data folder of their own.
+CHECK_ENV := env CRPBOT_ENV_FILE=/dev/null CRPBOT_DATA_DIR=$(CURDIR)/$(VENV)/check
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!.*\b(ba)?sh$$' 2>/dev/null)
 
 .PHONY: help install dev run test test-ci test-docker test-browser test-faults lint house lock screenshots nightly storm clean
 
 help: ## List these targets.
 	@echo "CRPBot: what can be done here"
-	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(BIN)/.installed ## Make .venv and install what the appliance needs.
 
@@ -59,7 +59,7 @@ test-faults: $(BIN)/.developed ## Kill, stop and starve real processes and look 
 lint: $(BIN)/.developed ## Check style, types, directions of imports, spelling, Django and shell scripts.
 	@echo "== style"; $(BIN)/ruff check --quiet . ; $(BIN)/ruff format --quiet --check .
 	@echo "== types"; $(CHECK_ENV) $(BIN)/mypy
-	@echo "== directions of imports"; $(CHECK_ENV) $(BIN)/lint-imports --no-logo 2>/dev/null || $(CHECK_ENV) $(BIN)/lint-imports
+	@echo "== directions of imports"; $(BIN)/lint-imports
 	@echo "== spelling"; git ls-files --cached --others --exclude-standard | xargs $(BIN)/codespell
 	@echo "== Django"; $(CHECK_ENV) $(BIN)/python manage.py check; $(CHECK_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
 	@echo "== shell scripts"; $(if $(shell command -v shellcheck),shellcheck $(SCRIPTS),echo "shellcheck is not on this machine: sudo apt-get install --yes shellcheck")

@@ -1,4 +1,4 @@
-"""What every test stands on: an environment of its own, real servers, and numbers that may not go wrong quietly."""
+"""What every test stands on: an environment of its own, real servers, no number that goes wrong quietly."""
 
 import atexit
 import contextlib
@@ -14,19 +14,20 @@ from hypothesis import settings as hypothesis_settings
 
 from tests import servers
 
-# The settings are read once, when Django starts: the environment of the tests must stand before that. Nothing of
-# the machine's own configuration may reach a test.
-for _name in [name for name in os.environ if name.startswith(("CRPBOT_", "BINANCE_", "TRADING_", "DJANGO_"))]:
-    if _name not in {"CRPBOT_REQUIRE", "CRPBOT_CANDLES", "CRPBOT_TEST_DB", "CRPBOT_KILLS", "CRPBOT_NIGHTLY"}:
-        del os.environ[_name]
+# The settings are read once, when Django starts: the environment of the tests must stand before that.
+# Nothing of the machine's own configuration may reach a test.
+_KEPT = {"CRPBOT_REQUIRE", "CRPBOT_CANDLES", "CRPBOT_TEST_DB", "CRPBOT_KILLS", "CRPBOT_NIGHTLY"}
+_OURS = ("CRPBOT_", "BINANCE_", "TRADING_", "DJANGO_", "DB_", "REDIS_", "LOG_LEVEL")
+for _name in [name for name in os.environ if name.startswith(_OURS) and name not in _KEPT]:
+    del os.environ[_name]
 _DATA = tempfile.mkdtemp(prefix="crpbot-tests-")
 atexit.register(shutil.rmtree, _DATA, ignore_errors=True)
-os.environ.pop("REDIS_URL", None)
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ.pop("DATABASE_URL", None)
 os.environ.update(
     CRPBOT_DATA_DIR=_DATA,
-    CRPBOT_SECRET_KEY="test-secret-key-that-guards-nothing-0123456789",  # noqa: S106
+    CRPBOT_ENV_FILE=os.devnull,
+    CRPBOT_SECRET_KEY="the key of the test environment, which guards nothing at all 0123456789",
     CRPBOT_FEED="synthetic",
     # A port that refuses: a test that forgets its stand-in fails at once instead of asking the real exchange.
     CRPBOT_COINBASE_URL="http://127.0.0.1:9/api/v3/brokerage",
@@ -62,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if not servers.present("postgres"):
         code = 1 if "postgres" in _required() else 0
-        pytest.exit("PostgreSQL is not on this machine: the database is tested on SQLite only.", returncode=code)
+        pytest.exit("PostgreSQL is not here: the database is tested on SQLite only.", returncode=code)
     os.environ["DATABASE_URL"] = _running.enter_context(servers.postgresql())
 
 

@@ -1,7 +1,7 @@
-"""Real PostgreSQL and Redis servers of this machine's own programs, on loopback, for as long as a test needs them.
+"""Real PostgreSQL and Redis servers, from this machine's own programs, for as long as a test needs them.
 
-Each server lies in a directory of its own, listens on a free port and ends with the process that started it,
-whichever way that process ends.
+Each server lies in a directory of its own, listens on a free port of loopback and ends with the process that
+started it, whichever way that process ends.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ PACKAGES = {"postgres": "postgresql", "redis": "redis-server", "browser": "chrom
 
 
 def postgres_programs() -> Path | None:
-    """The folder that holds PostgreSQL's `initdb` and `postgres`, the newest version first; None without one."""
+    """The folder of the newest PostgreSQL's `initdb` and `postgres`; None without one."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     on_path = [Path(found).parent] if (found := shutil.which("initdb")) else []
     return next((folder for folder in debian + on_path if (folder / "postgres").exists()), None)
@@ -91,7 +91,8 @@ def _until_listening(port: int, process: subprocess.Popen[bytes], *, log: Path) 
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"{process.args} did not listen within {START_SECONDS:.0f} s: {log.read_text()[-2000:]}")
+    said = log.read_text()[-2000:]
+    raise RuntimeError(f"{process.args} did not listen within {START_SECONDS:.0f} s: {said}")
 
 
 @contextlib.contextmanager
@@ -105,7 +106,7 @@ def postgresql() -> Iterator[str]:
         raise RuntimeError("PostgreSQL was not found; install the Debian package postgresql")
     user = "postgres" if os.geteuid() == 0 else None
     # A socket path may hold 107 bytes at most: the folder stays directly below /tmp.
-    folder = Path(tempfile.mkdtemp(prefix="crpbot-pg-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="crpbot-pg-", dir="/tmp"))
     try:
         if user is not None:
             os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
