@@ -1,0 +1,1 @@
+"""The appliance: wiring and upkeep."""

@@ -1,0 +1,1 @@
+"""Every read for the panel, the API, the commands and the reports."""
