@@ -1,0 +1,1 @@
+"""The trading desk: feeds, strategies, the gate, the desk and their rows."""

@@ -1,0 +1,1 @@
+"""Pure trading rules: standard library and NumPy only; every clock reading is an argument."""

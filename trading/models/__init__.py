@@ -1,0 +1,42 @@
+"""Rows, one file a noun."""
+
+from trading.models.account import Account, AccountDay, ProgrammeProfile, ProgrammeVersion
+from trading.models.event import Event, Severity, TaskHealth, TaskRun, TaskState
+from trading.models.kill_switch import DeskStatus, KillSwitch, Lease
+from trading.models.market import Candle, Coverage, Gap, GapKind, Market
+from trading.models.order import Fill, Order, OrderIntent, PaperBook, PaperEntry, Trade, TradeState
+from trading.models.risk import RiskSnapshot
+from trading.models.signal import Outcome, OutcomeState, Scan, Signal, StrategySwitch
+
+__all__ = [
+    "Account",
+    "AccountDay",
+    "Candle",
+    "Coverage",
+    "DeskStatus",
+    "Event",
+    "Fill",
+    "Gap",
+    "GapKind",
+    "KillSwitch",
+    "Lease",
+    "Market",
+    "Order",
+    "OrderIntent",
+    "Outcome",
+    "OutcomeState",
+    "PaperBook",
+    "PaperEntry",
+    "ProgrammeProfile",
+    "ProgrammeVersion",
+    "RiskSnapshot",
+    "Scan",
+    "Severity",
+    "Signal",
+    "StrategySwitch",
+    "TaskHealth",
+    "TaskRun",
+    "TaskState",
+    "Trade",
+    "TradeState",
+]

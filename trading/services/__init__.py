@@ -1,0 +1,1 @@
+"""Every write: one module a noun; keyword-only, typed, ``now`` handed in."""

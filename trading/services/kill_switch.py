@@ -1,0 +1,177 @@
+"""The kill switch: every source tightens, only a person loosens, and what cannot be read is HALTED.
+
+A claim (``services.desk``) and a change of state lock the same rows, so once a halt has committed
+nothing more is claimed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, transaction
+
+from trading.core.types import TradingState
+from trading.models import KillSwitch
+from trading.selectors import readiness
+from trading.services import events
+
+PHRASE = "RESUME"
+FRESH = "migration"
+
+
+class LooseningRefused(Exception):
+    """A machine, or a person without the right, asked for a less strict state."""
+
+
+class ResumeRefused(Exception):
+    """Trading cannot be resumed; ``missing`` says in sentences what stands against it."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__("; ".join(missing))
+        self.missing = missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """The state that counts, and which source sets it."""
+
+    state: TradingState
+    source: str
+    reason: str
+    since: datetime | None = None
+
+
+def halt_file() -> Path:
+    """The flag file: while it exists, everything is HALTED."""
+    return Path(settings.CRPBOT.data_dir) / "HALT"
+
+
+def effective(account_id: int | None = None, *, lock: bool = False) -> Effective:
+    """The strictest of all sources; HALTED when any of them cannot be read.
+
+    lock: hold the rows until the surrounding transaction ends (needed when the answer permits an act).
+    """
+    try:
+        found = [*_outside(), *_rows(account_id, lock=lock)]
+    except (DatabaseError, OSError, ValueError) as error:
+        if lock:
+            raise
+        return Effective(state=TradingState.HALTED, source="unreadable", reason=f"the state cannot be read: {error}")
+    return max(found, key=lambda one: one.state.strictness)
+
+
+def _outside() -> list[Effective]:
+    found = []
+    if settings.CRPBOT.halt:
+        found.append(Effective(state=TradingState.HALTED, source="environment", reason="CRPBOT_HALT is set"))
+    path = halt_file()
+    # stat, not exists: a folder that may not be looked into must read as an error, not as "no file".
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return found
+    return [*found, Effective(state=TradingState.HALTED, source="file", reason=f"the file {path} exists")]
+
+
+def _rows(account_id: int | None, *, lock: bool) -> list[Effective]:
+    rows = KillSwitch.objects.order_by("pk")
+    if lock:
+        rows = rows.select_for_update()
+    by_account = {row.account_id: row for row in rows}
+    wanted = [None] if account_id is None else [None, account_id]
+    return [_of_row(key, by_account.get(key)) for key in wanted]
+
+
+def _of_row(account_id: int | None, row: KillSwitch | None) -> Effective:
+    source = "switch" if account_id is None else "account"
+    if row is None:
+        return Effective(state=TradingState.HALTED, source=source, reason="the switch has no row")
+    return Effective(
+        state=TradingState(row.state), source=source, reason=f"{row.reason} ({row.changed_by})", since=row.changed_at
+    )
+
+
+def set_state(
+    state: TradingState, *, by: str, reason: str, now: datetime, account_id: int | None = None
+) -> bool:
+    """Tighten the global switch, or one account's; False when it is that strict already.
+
+    Raises LooseningRefused when the state asked for is less strict than the present one.
+    """
+    with transaction.atomic():
+        row = KillSwitch.objects.select_for_update().filter(account_id=account_id).first()
+        if row is None:
+            row = KillSwitch(account_id=account_id, state=TradingState.ACTIVE)
+        present = TradingState(row.state)
+        if state.strictness < present.strictness:
+            raise LooseningRefused(f"the state is {present}; only a person can loosen it, with resume")
+        if row.pk is not None and state is present:
+            return False
+        _write(row, state, by=by, reason=reason, now=now)
+    return True
+
+
+def resume(*, user_id: int, reason: str, phrase: str, now: datetime, account_id: int | None = None) -> None:
+    """Make the switch ACTIVE again: a superuser, a reason, the typed phrase, and nothing that stands against it.
+
+    Raises ResumeRefused with everything that is missing.
+    """
+    with transaction.atomic():
+        row = KillSwitch.objects.select_for_update().filter(account_id=account_id).first()
+        user = get_user_model().objects.filter(pk=user_id, is_active=True, is_superuser=True).first()
+        missing = [] if user else ["A superuser must ask for it."]
+        if not reason.strip():
+            missing.append("A reason is needed; it goes into the record.")
+        if phrase != PHRASE:
+            missing.append(f"The word {PHRASE} must be typed.")
+        if row is None:
+            missing.append("The switch has no row; run the migrations.")
+        missing += [b.sentence for b in readiness.resume_blockers(now=now, account_id=account_id)]
+        if missing or row is None or user is None:
+            raise ResumeRefused(tuple(missing))
+        _write(row, TradingState.ACTIVE, by=user.get_username(), reason=reason.strip(), now=now)
+
+
+def open_fresh(*, now: datetime, account_id: int | None = None) -> bool:
+    """Open a switch that a migration or ``add_account`` made and nobody has touched; for the first bootstrap only.
+
+    False when anyone ever changed it: a halt made later is never undone here.
+    """
+    with transaction.atomic():
+        row = KillSwitch.objects.select_for_update().filter(account_id=account_id, changed_by=FRESH).first()
+        if row is None:
+            return False
+        _write(row, TradingState.ACTIVE, by="bootstrap", reason="first start, paper only", now=now)
+    return True
+
+
+def add_account(*, account_id: int, now: datetime) -> None:
+    """Give a new account its switch, HALTED until it is opened."""
+    KillSwitch.objects.get_or_create(
+        account_id=account_id,
+        defaults={
+            "state": TradingState.HALTED,
+            "reason": "new account",
+            "changed_by": FRESH,
+            "changed_at": now,
+        },
+    )
+
+
+def _write(row: KillSwitch, state: TradingState, *, by: str, reason: str, now: datetime) -> None:
+    was = row.state if row.pk else "missing"
+    row.state, row.reason, row.changed_by, row.changed_at = state, reason[:300], by[:150], now
+    row.save()
+    events.record(
+        "kill_switch",
+        now=now,
+        text=f"{state.upper()} (was {was}) by {by}: {reason}"[:500],
+        severity="warning" if state is not TradingState.ACTIVE else "info",
+        account_id=row.account_id,
+        by=by,
+        data={"was": str(was), "state": state.value, "reason": reason},
+    )

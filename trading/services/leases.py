@@ -1,0 +1,58 @@
+"""Leases: a role that one process holds at a time, with a fencing number that only grows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+
+from trading.models import Lease
+
+TTL = timedelta(seconds=15)
+
+
+def acquire(*, name: str, owner: str, now: datetime, ttl: timedelta = TTL) -> int | None:
+    """Take or renew the lease; the fencing number while it is ours, else None.
+
+    One conditional update decides; a lease that was held by someone else, or had run out, comes back
+    with a higher number.
+    """
+    renewed = Lease.objects.filter(name=name, owner=owner, expires_at__gt=now).update(
+        expires_at=now + ttl, renewed_at=now
+    )
+    if renewed:
+        return int(Lease.objects.values_list("fencing", flat=True).get(name=name))
+    return _take(name=name, owner=owner, now=now, ttl=ttl)
+
+
+def _take(*, name: str, owner: str, now: datetime, ttl: timedelta) -> int | None:
+    with transaction.atomic():
+        row = Lease.objects.select_for_update().filter(name=name).first()
+        if row is not None and row.expires_at > now and row.owner != owner:
+            return None
+        if row is None:
+            try:
+                with transaction.atomic():
+                    row = Lease.objects.create(
+                        name=name, owner=owner, fencing=1, expires_at=now + ttl, renewed_at=now
+                    )
+            except IntegrityError:
+                return None
+            return row.fencing
+        row.owner, row.fencing, row.expires_at, row.renewed_at = owner, row.fencing + 1, now + ttl, now
+        row.save()
+        return row.fencing
+
+
+def holds(*, name: str, owner: str, fencing: int, now: datetime) -> bool:
+    """Whether this owner holds the lease under this number at ``now``; locks the row inside a transaction."""
+    return (
+        Lease.objects.select_for_update()
+        .filter(name=name, owner=owner, fencing=fencing, expires_at__gt=now)
+        .exists()
+    )
+
+
+def release(*, name: str, owner: str, now: datetime) -> None:
+    """Let go at once, so that a successor need not wait for the lease to run out."""
+    Lease.objects.filter(name=name, owner=owner).update(expires_at=now)
