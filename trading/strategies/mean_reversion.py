@@ -71,8 +71,8 @@ class MeanReversion:
         slow = float(self._slow_weights @ (relative[self.look_back :] - relative[: -self.look_back]))
         drift = abs(slow) / sigma
         if drift > self.trend:
-            text = f"In {self.look_back} minutes the average moved {drift:.1f} volatilities, {self.trend:.1f} allowed."
-            return nothing("trend_runs", text)
+            moved = f"The average moved {drift:.1f} volatilities in {self.look_back} bars"
+            return nothing("trend_runs", f"{moved}, {self.trend:.1f} allowed.")
         return Judgement(
             side=Side.SHORT if before > 0.0 else Side.LONG,
             reason="excess_ended",
