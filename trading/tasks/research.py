@@ -1,0 +1,1 @@
+"""The queue `research`: long work, which must never disturb a scan."""
