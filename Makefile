@@ -88,14 +88,16 @@ clean: ## Remove what can be made again: .venv and caches. The data in var/ stay
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
 	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
-$(BIN)/python:
+$(BIN)/.made:
 	@echo "== making $(VENV) with $(PYTHON)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "CRPBot needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another with PYTHON=..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: sudo apt-get install --yes python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "CRPBot needs Python 3.11 or newer; $(PYTHON) is not. Name another: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "Python cannot make environments here: sudo apt-get install --yes python3-venv"; exit 1; }
+	@touch $@
 
 # pip looks for torch in its configured find-links first; only then is TORCH_INDEX asked.
-$(BIN)/.installed: $(BIN)/python requirements.lock
+$(BIN)/.installed: $(BIN)/.made requirements.lock
 	@echo "== installing $(TORCH), the build for processors without a graphics card (190 MB)"
 	@$(PIP) install -qq --no-deps --no-index $(TORCH) 2>/dev/null \
 	  || $(PIP) install --no-deps --progress-bar on --index-url $(TORCH_INDEX) $(TORCH)

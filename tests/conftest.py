@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import numpy as np
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -40,7 +41,13 @@ hypothesis_settings.register_profile("default", deadline=None, max_examples=100,
 hypothesis_settings.register_profile("nightly", deadline=None, max_examples=2000)
 hypothesis_settings.load_profile("nightly" if os.environ.get("CRPBOT_NIGHTLY") else "default")
 
+# On PostgreSQL one server serves all test processes, which inherit its address. It must stand, and Django must be
+# set up, before the first row is imported by a test or by a conftest further down.
+_ON_POSTGRESQL = os.environ.get("CRPBOT_TEST_DB", "sqlite") == "postgres"
 _running = contextlib.ExitStack()
+if _ON_POSTGRESQL and "DATABASE_URL" not in os.environ and servers.present("postgres"):
+    os.environ["DATABASE_URL"] = _running.enter_context(servers.postgresql())
+django.setup()
 
 
 def _required() -> set[str]:
@@ -56,19 +63,15 @@ def require(name: str, *, found: bool, why: str) -> None:
     pytest.skip(why)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Start the PostgreSQL server that CRPBOT_TEST_DB=postgres asks for, before Django reads its settings."""
-    if os.environ.get("CRPBOT_TEST_DB", "sqlite") != "postgres" or "PYTEST_XDIST_WORKER" in os.environ:
-        return
-    if not servers.present("postgres"):
+def pytest_configure() -> None:
+    """Leave when the database is to be tested on a PostgreSQL that is not there."""
+    if _ON_POSTGRESQL and not servers.present("postgres"):
         code = 1 if "postgres" in _required() else 0
         pytest.exit("PostgreSQL is not here: the database is tested on SQLite only.", returncode=code)
-    os.environ["DATABASE_URL"] = _running.enter_context(servers.postgresql())
 
 
 def pytest_unconfigure() -> None:
-    """Stop the server that pytest_configure started."""
+    """Stop the server that was started for all test processes."""
     _running.close()
 
 
@@ -87,7 +90,7 @@ def _uses_database(item: pytest.Item) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL run only what touches the database: the rest was or will be run on SQLite."""
-    if os.environ.get("CRPBOT_TEST_DB") != "postgres":
+    if not _ON_POSTGRESQL:
         return
     chosen = [item for item in items if _uses_database(item)]
     config.hook.pytest_deselected(items=[item for item in items if not _uses_database(item)])

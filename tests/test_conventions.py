@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import get_commands
 
 from bench import house
 from bench.house import ROOT, Module
@@ -195,3 +196,15 @@ def test_links_between_documents_lead_somewhere(path: str) -> None:
         assert aim.exists(), f"{path} links to {target}, which is not there"
         if anchor and aim.suffix == ".md":
             assert anchor in anchors(aim), f"{path} links to {target}, which has no such heading"
+
+
+def test_what_the_documents_tell_to_type_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## .+\.$", makefile, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    assert targets == set(phony.group(1).split()), "every target says in one sentence what it does"
+    for path in DOCUMENTS:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets, path
+        assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= set(get_commands()), path
