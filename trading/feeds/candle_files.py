@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles
-from trading.feeds.validation import MINUTE_MS, describe, first_fault
+from trading.feeds.validation import describe, first_fault
 
 COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 NUMBERS = COLUMNS[1:]

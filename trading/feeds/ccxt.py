@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,11 +10,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc
-from trading.feeds import paging
 from trading.feeds.base import FeedRejected, FeedUnavailable, Fetched
 from trading.feeds.pacing import ServerClock
-from trading.feeds.validation import MINUTE_MS, sift
+from trading.feeds.paging import Window, conclude, floor_minute, nothing, window
+from trading.feeds.validation import sift
 
 # Every exchange of interest gives at least 300 candles a request.
 PAGE = 290
@@ -87,19 +87,17 @@ class CcxtFeed:
         """One page of closed bars; closed is judged by the slower of the exchange's clock and ``now``."""
         now_ms = ms_from_utc(now)
         if ms_from_utc(since) + MINUTE_MS > now_ms - self._grace_ms:
-            return paging.nothing(since)
+            return nothing(since)
         known_ms = min(self._clock.now_ms(), now_ms) if self._tells_time else now_ms
-        asked = paging.window(
-            since=since, until=until, known_ms=known_ms, grace_ms=self._grace_ms, page=self._page
-        )
+        asked = window(since=since, until=until, known_ms=known_ms, grace_ms=self._grace_ms, page=self._page)
         if asked.empty:
-            return paging.nothing(since)
+            return nothing(since)
         rows = self._reaching_back(self._rows(symbol, asked), asked)
         sifted = sift(_columns(rows), first_ms=asked.first_ms, last_ms=asked.asked_ms)
-        settled = paging.floor_minute(known_ms - round(SETTLE_SECONDS * 1000))
-        return paging.conclude(sifted, asked, settled_ms=settled)
+        settled = floor_minute(known_ms - round(SETTLE_SECONDS * 1000))
+        return conclude(sifted, asked, settled_ms=settled)
 
-    def _rows(self, symbol: str, asked: paging.Window) -> list[Any]:
+    def _rows(self, symbol: str, asked: Window) -> list[Any]:
         with self._sorted_errors():
             rows = self._exchange.fetch_ohlcv(
                 symbol, "1m", asked.first_ms, self._page, {"until": asked.asked_ms + MINUTE_MS - 1}
@@ -108,7 +106,7 @@ class CcxtFeed:
             raise FeedUnavailable(f"{self.name} answered without a list of candles")
         return rows
 
-    def _reaching_back(self, rows: list[Any], asked: paging.Window) -> list[Any]:
+    def _reaching_back(self, rows: list[Any], asked: Window) -> list[Any]:
         """Drop the rows after the range, which some exchanges give whatever they are asked for.
 
         An exchange that keeps only its newest bars answers a question about older ones with
@@ -154,13 +152,14 @@ class CcxtFeed:
 
 
 def _library() -> Any:
-    """The optional package ccxt (74 MB), which most installations do without."""
     try:
-        return importlib.import_module("ccxt")
+        # An optional extra of 74 MB, which most installations do without.
+        import ccxt
     except ImportError as error:
         raise FeedRejected(
             "the feed ccxt needs an optional package: run `pip install -r requirements-ccxt.txt`"
         ) from error
+    return ccxt
 
 
 def _connected(kind: Any, *, url: str | None, api_key: str | None, secret: str | None, timeout: float) -> Any:

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc
-from trading.feeds import paging
 from trading.feeds.base import FeedRejected, FeedUnavailable, Fetched
 from trading.feeds.coinbase_key import CoinbaseKey
 from trading.feeds.http import JsonClient
 from trading.feeds.pacing import ServerClock, TokenBucket
-from trading.feeds.validation import MINUTE_MS, sift
+from trading.feeds.paging import Window, conclude, floor_minute, nothing, window
+from trading.feeds.validation import sift
 
 COINBASE_URL = "https://api.coinbase.com/api/v3/brokerage"
 # Documents and clients name 299, 300 and 350 as the maximum; 290 passes under all of them.
@@ -91,29 +92,25 @@ class CoinbaseFeed:
         if not _PRODUCT.fullmatch(symbol):
             raise FeedRejected(f"a Coinbase product reads like BTC-USD, was {symbol!r}")
         if ms_from_utc(since) + MINUTE_MS > ms_from_utc(now) - self._grace_ms:
-            return paging.nothing(since)
+            return nothing(since)
         # Read before the request: the answer can only know more than this instant.
         known_ms = min(self._clock.now_ms(), ms_from_utc(now))
         asked = self._window(since, until, known_ms)
         if asked.empty:
-            return paging.nothing(since)
+            return nothing(since)
         rows, age = self._candles(symbol, asked)
         # A cache may hand out what was true some seconds ago, when a closed bar was still running.
         seen_ms = known_ms - round(age * 1000)
         seen = self._window(since, until, seen_ms) if age else asked
         if seen.empty:
-            return paging.nothing(since)
+            return nothing(since)
         sifted = sift(_columns(rows), first_ms=asked.first_ms, last_ms=asked.asked_ms)
-        return paging.conclude(
-            sifted, seen, settled_ms=paging.floor_minute(seen_ms - round(SETTLE_SECONDS * 1000))
-        )
+        return conclude(sifted, seen, settled_ms=floor_minute(seen_ms - round(SETTLE_SECONDS * 1000)))
 
-    def _window(self, since: datetime, until: datetime, known_ms: int) -> paging.Window:
-        return paging.window(
-            since=since, until=until, known_ms=known_ms, grace_ms=self._grace_ms, page=self._page
-        )
+    def _window(self, since: datetime, until: datetime, known_ms: int) -> Window:
+        return window(since=since, until=until, known_ms=known_ms, grace_ms=self._grace_ms, page=self._page)
 
-    def _candles(self, symbol: str, asked: paging.Window) -> tuple[Sequence[Any], float]:
+    def _candles(self, symbol: str, asked: Window) -> tuple[Sequence[Any], float]:
         path = f"/products/{symbol}/candles" if self._key else f"/market/products/{symbol}/candles"
         params = {
             "start": str(asked.first_ms // 1000),

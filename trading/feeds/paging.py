@@ -8,9 +8,10 @@ from datetime import datetime
 
 import numpy as np
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc, utc_from_ms
 from trading.feeds.base import Feed, Fetched
-from trading.feeds.validation import MINUTE_MS, Sifted
+from trading.feeds.validation import Sifted
 
 
 def floor_minute(milliseconds: int) -> int:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from trading.core.types import Candles, ms_from_utc, utc_from_ms
-from trading.feeds import paging
 from trading.feeds.base import FeedRejected, Fetched
 from trading.feeds.candle_files import BadCandleFile, load_candles, save_candles
-from trading.feeds.validation import MINUTE_MS
+from trading.feeds.paging import nothing, window
+from trading.core.timeframes import MINUTE_MS
+from trading.feeds.validation import 
 
 __all__ = ["BadCandleFile", "ReplayFeed", "load_candles", "save_candles"]
 
@@ -49,7 +50,7 @@ class ReplayFeed:
         """Closed bars of at most ``MAX_MINUTES`` minutes; complete up to the end of the file at most."""
         if self._symbol is not None and symbol != self._symbol:
             raise FeedRejected(f"{self._path.name} holds {self._symbol}, asked for was {symbol}")
-        asked = paging.window(
+        asked = window(
             since=since,
             until=min(until, self.end),
             known_ms=ms_from_utc(now),
@@ -57,6 +58,6 @@ class ReplayFeed:
             page=MAX_MINUTES + 1,
         )
         if asked.empty:
-            return paging.nothing(since)
+            return nothing(since)
         first, end = np.searchsorted(self.candles.open_ms, [asked.first_ms, asked.end_ms])
         return Fetched(candles=self.candles[first:end], complete_to=utc_from_ms(asked.end_ms))

@@ -14,10 +14,11 @@ from datetime import datetime
 
 import numpy as np
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc
-from trading.feeds import paging
 from trading.feeds.base import Fetched
-from trading.feeds.validation import MINUTE_MS, Sifted, take
+from trading.feeds.paging import conclude, nothing, window
+from trading.feeds.validation import Sifted, take
 
 BASE_PRICE = 50_000.0
 TICK = 0.01
@@ -47,14 +48,12 @@ class SyntheticFeed:
 
     def fetch_closed(self, *, symbol: str, since: datetime, until: datetime, now: datetime) -> Fetched:
         """Closed bars, at most ``MAX_MINUTES`` minutes of them; a bar is closed a minute after it opened."""
-        asked = paging.window(
-            since=since, until=until, known_ms=ms_from_utc(now), grace_ms=0, page=MAX_MINUTES + 1
-        )
+        asked = window(since=since, until=until, known_ms=ms_from_utc(now), grace_ms=0, page=MAX_MINUTES + 1)
         if asked.empty:
-            return paging.nothing(since)
+            return nothing(since)
         bars = self.candles(symbol, first_ms=asked.first_ms, end_ms=asked.end_ms)
         sifted = Sifted(candles=bars, refused=0, example="")
-        return paging.conclude(sifted, asked, settled_ms=asked.end_ms)
+        return conclude(sifted, asked, settled_ms=asked.end_ms)
 
     def candles(self, symbol: str, *, first_ms: int, end_ms: int) -> Candles:
         """All bars with ``first_ms <= open_ms < end_ms``, closed or not; both are full minutes."""

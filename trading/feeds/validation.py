@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, utc_from_ms
 
-MINUTE_MS = 60_000
 # 2000-01-01 and 2100-01-01: a stamp outside was read in the wrong unit.
 EARLIEST_MS = 946_684_800_000
 LATEST_MS = 4_102_444_800_000

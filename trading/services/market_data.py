@@ -17,8 +17,8 @@ from trading import candle_store
 from trading.candle_store import Appended, GapChanges, Stretch
 from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc, utc_from_ms
-from trading.feeds import make_feed
 from trading.feeds.base import Feed, FeedRejected, FeedUnavailable, Fetched
+from trading.feeds.registry import make_feed
 from trading.models import Event, Market
 from trading.services import events
 
