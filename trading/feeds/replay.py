@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc, utc_from_ms
 from trading.feeds.base import FeedRejected, Fetched
 from trading.feeds.candle_files import BadCandleFile, load_candles, save_candles
 from trading.feeds.paging import nothing, window
-from trading.core.timeframes import MINUTE_MS
-from trading.feeds.validation import 
 
 __all__ = ["BadCandleFile", "ReplayFeed", "load_candles", "save_candles"]
 
