@@ -11,6 +11,8 @@ from django.core.management import get_commands
 
 from bench import house
 from bench.house import ROOT, Module
+from crpbot_site import schedule
+from crpbot_site.celery import MODULES, ROUTES
 
 PRODUCTION = house.modules(*house.ROOMS)
 EVERYTHING = house.modules(*house.ROOMS, "tests", "bench", "docker", "manage.py")
@@ -143,6 +145,25 @@ def test_tasks_are_thin() -> None:
             assert not re.search(r"\bobjects\b", ast.unparse(function)), f"{where} touches the rows itself"
 
 
+def named_tasks() -> dict[str, str]:
+    """The module of every task by the task's name, read from the decorators."""
+    return {
+        keyword.value.value: module.name
+        for module in TASKS
+        for function in module.functions
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Call)
+        for keyword in decorator.keywords
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
+    }
+
+
+def test_the_timetable_and_the_routes_name_real_tasks() -> None:
+    tasks = named_tasks()
+    assert {entry.task for entry in schedule.TABLE} <= set(tasks)
+    assert {name: MODULES[queue] for name, queue in ROUTES.items()} == tasks
+
+
 def clock_reads(module: Module) -> Iterator[str]:
     """Where `module` asks for the time, as `path:line name`."""
     doors = [function for function in module.functions if (module.name, function.name) in CLOCK_DOORS]
@@ -183,6 +204,13 @@ def anchors(document: Path) -> set[str]:
     headings = HEADING.findall(document.read_text(encoding="utf-8"))
     kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {words.replace(" ", "-") for words in kept}
+
+
+def test_the_documents_that_code_names_have_the_heading() -> None:
+    named = re.compile(r"docs/(\w+\.md)#([\w-]+)")
+    for module in PRODUCTION:
+        for document, anchor in named.findall(module.text):
+            assert anchor in anchors(ROOT / "docs" / document), f"{module.path} names {document}#{anchor}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
