@@ -1,0 +1,1 @@
+"""Where orders go: one file a venue, each behind the protocol of ``base``."""
