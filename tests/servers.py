@@ -105,8 +105,7 @@ def postgresql() -> Iterator[str]:
     if programs is None:
         raise RuntimeError("PostgreSQL was not found; install the Debian package postgresql")
     user = "postgres" if os.geteuid() == 0 else None
-    # A socket path may hold 107 bytes at most: the folder stays directly below /tmp.
-    folder = Path(tempfile.mkdtemp(prefix="crpbot-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="crpbot-pg-"))
     try:
         if user is not None:
             os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
@@ -118,7 +117,7 @@ def postgresql() -> Iterator[str]:
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,
-            "unix_socket_directories": folder,
+            "unix_socket_directories": "",
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
