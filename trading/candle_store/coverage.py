@@ -10,6 +10,7 @@ _TOUCHING = """
     SELECT id, start_ms, end_ms FROM trading_coverage
     WHERE market_id = %s AND start_ms <= %s AND end_ms >= %s ORDER BY start_ms
 """
+_MOVE = "UPDATE trading_coverage SET start_ms = %s, end_ms = %s WHERE id = %s"
 
 
 def cover(market_id: int, *, start_ms: int, end_ms: int) -> tuple[int, int]:
@@ -28,7 +29,8 @@ def cover(market_id: int, *, start_ms: int, end_ms: int) -> tuple[int, int]:
     if others:
         Coverage.objects.filter(pk__in=[row[0] for row in others]).delete()
     if whole != first[1:]:
-        Coverage.objects.filter(pk=first[0]).update(start_ms=whole[0], end_ms=whole[1])
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE, (*whole, first[0]))
     return whole
 
 

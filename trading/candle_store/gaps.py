@@ -190,8 +190,9 @@ def gap_counts(market_id: int) -> dict[str, int]:
     """Missing minutes by kind, and the number of stretches: ``{"no_trades", "outage", "stretches"}``."""
     counts = {str(kind): 0 for kind in GapKind} | {"stretches": 0}
     rows = Gap.objects.filter(market_id=market_id).values_list("kind").order_by("kind")
-    for kind, length, stretches in rows.annotate(Sum(F("end_ms") - F("start_ms")), Count("id")):
-        counts[kind] = length // MINUTE_MS
+    length = Sum(F("end_ms") - F("start_ms"))
+    for kind, milliseconds, stretches in rows.annotate(length=length, stretches=Count("id")):
+        counts[kind] = milliseconds // MINUTE_MS
         counts["stretches"] += stretches
     return counts
 

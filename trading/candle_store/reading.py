@@ -23,7 +23,8 @@ _LAST = """
     WHERE market_id = %s AND open_ms < %s ORDER BY open_ms DESC LIMIT %s
 """
 _ENDS = """
-    SELECT min(open_ms), max(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms < %s
+    SELECT (SELECT min(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms < %s),
+           (SELECT max(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms < %s)
 """
 
 
@@ -52,7 +53,7 @@ def _longer(market_id: int, *, until_ms: int, bars: int, timeframe: str) -> Cand
     """The last closed bars of a timeframe above one minute."""
     length = timeframe_ms(timeframe)
     with connection.cursor() as cursor:
-        cursor.execute(_ENDS, (market_id, until_ms))
+        cursor.execute(_ENDS, (market_id, until_ms, market_id, until_ms))
         oldest, newest = cursor.fetchone()
     if oldest is None:
         return Candles.empty()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 from django.db import connection, transaction
@@ -19,6 +20,8 @@ from trading.models import Market
 CHUNK = 100_000
 # On PostgreSQL a copy through a staging table beats single rows from about here.
 COPY_FROM = 200
+# Seven values a row: SQLite's smallest limit of values in one statement is 999.
+ROWS_A_STATEMENT = 100
 
 _COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -28,13 +31,15 @@ _LOCK = """
     WHERE id = %s
 """
 _COUNT_RESTATED = "UPDATE trading_market SET restated_candles = restated_candles + %s WHERE id = %s"
-_UPSERT = """
-    INSERT INTO trading_candle (market_id, open_ms, "open", high, low, "close", volume, restated)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
+_INSERT = (
+    'INSERT INTO trading_candle (market_id, open_ms, "open", high, low, "close", volume, restated) VALUES '
+)
+_RESTATE = """
     ON CONFLICT (market_id, open_ms) DO UPDATE
     SET "open" = excluded."open", high = excluded.high, low = excluded.low, "close" = excluded."close",
         volume = excluded.volume, restated = trading_candle.restated + 1
 """
+_ROW = "(%s, %s, %s, %s, %s, %s, %s, 0)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +92,29 @@ def _append_chunk(market_id: int, candles: Candles) -> Appended:
     fresh, changed = _compare(candles, stored)
     wanted = fresh | changed
     if wanted.any():
-        rows = (getattr(candles, name)[wanted].tolist() for name in ("open_ms", *_COLUMNS))
-        ids = [market_id] * int(wanted.sum())
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPSERT, list(zip(ids, *rows, strict=True)))
+        _upsert(market_id, candles, wanted)
     new, restated = int(fresh.sum()), int(changed.sum())
     return Appended(new=new, restated=restated, same=len(candles) - new - restated)
+
+
+def _upsert(market_id: int, candles: Candles, wanted: np.ndarray) -> None:
+    """Insert or restate the ``wanted`` (T,) bars, many rows to a statement."""
+    columns = [getattr(candles, name)[wanted] for name in ("open_ms", *_COLUMNS)]
+    # The columns' types turn the doubles of market and opening back into whole numbers, exactly.
+    table = np.column_stack([np.full(len(columns[0]), market_id), *columns])
+    full = len(table) - len(table) % ROWS_A_STATEMENT
+    with connection.cursor() as cursor:
+        if full:
+            rows = table[:full].reshape(-1, ROWS_A_STATEMENT * table.shape[1])
+            cursor.executemany(_statement(ROWS_A_STATEMENT), rows.tolist())
+        if full < len(table):
+            cursor.execute(_statement(len(table) - full), table[full:].ravel().tolist())
+
+
+@cache
+def _statement(rows: int) -> str:
+    """The upsert of so many rows; at most ``ROWS_A_STATEMENT`` different ones exist."""
+    return _INSERT + ", ".join([_ROW] * rows) + _RESTATE
 
 
 def _compare(candles: Candles, stored: Candles) -> tuple[np.ndarray, np.ndarray]:

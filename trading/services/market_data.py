@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 from django.db.models import F, Q
 from pydantic import SecretStr
 
 from trading import candle_store
 from trading.candle_store import Appended, GapChanges, Stretch
-from trading.core.timeframes import MINUTE_MS
+from trading.core.timeframes import DAY_MS, MINUTE_MS
 from trading.core.types import Candles, ms_from_utc, utc_from_ms
 from trading.feeds.base import Feed, FeedRejected, FeedUnavailable, Fetched
 from trading.feeds.registry import make_feed
@@ -33,8 +36,15 @@ GRACE_SECONDS = 4.0
 # More outages than this in one answer are told in one sentence.
 _TOLD_SINGLY = 5
 _REFUSED = "refused: "
+# A file is stored in pieces of so many bars, so that progress shows and memory does not grow.
+IMPORT_BARS = 100_000
 # Candles that came from a file have no source to ask.
 FILE_SOURCE = "replay"
+# Never backwards: of two fetches that ran at once the one that saw less may finish last.
+_MOVE_EDGE = """
+    UPDATE trading_market SET fetched_to_ms = %s
+    WHERE id = %s AND (fetched_to_ms IS NULL OR fetched_to_ms < %s)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +187,7 @@ def _store(market: Market, page: Fetched, *, since_ms: int, now: datetime, live:
             changes = candle_store.mark_complete(market.pk, from_ms=since_ms, to_ms=complete_ms, now=now)
             _tell_gaps(market, changes, now=now)
         if live and complete_ms > since_ms:
-            behind = Q(fetched_to_ms__isnull=True) | Q(fetched_to_ms__lt=complete_ms)
-            Market.objects.filter(behind, pk=market.pk).update(fetched_to_ms=complete_ms)
+            _move_edge(market.pk, complete_ms)
         if page.refused:
             _tell_refused(market, page, now=now)
     return appended
@@ -193,6 +202,12 @@ def _append(market: Market, candles: Candles, *, now: datetime) -> Appended:
         return candle_store.append(market.pk, candles, now=now)
     except ValueError as error:
         raise FeedUnavailable(f"{market.source} gave candles that cannot be: {error}") from error
+
+
+def _move_edge(market_id: int, complete_ms: int) -> None:
+    """Every minute's statement, so it is plain SQL: building it costs more than running it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE_EDGE, (complete_ms, market_id, complete_ms))
 
 
 def _tell_refused(market: Market, page: Fetched, *, now: datetime) -> None:
@@ -275,3 +290,59 @@ def _note_recovery(market: Market, *, now: datetime) -> None:
             minutes = round((now - market.unavailable_since).total_seconds() / 60)
             text = f"{market}: candles come from {market.source} again after {minutes} minutes"
             events.record("feed_back", now=now, market_id=market.pk, text=text, data={"minutes": minutes})
+
+
+def import_candles(
+    *,
+    key: str,
+    candles: Candles,
+    now: datetime,
+    create_from: str | None = None,
+    told: Callable[[int, int], None] | None = None,
+) -> Appended:
+    """Store a file's candles in the market ``key``, all of them or none.
+
+    What is missing between two bars counts as asked for and absent, unless more than a day is
+    missing: a file with such a break does not know of that time.
+    create_from: make the market, not fetched, with this source.  told: called with the minutes and
+    bars of each part.  Raises ValueError for impossible candles and for a market that exists
+    although it should be made, Market.DoesNotExist when it does not exist.
+    """
+    total = Appended()
+    with transaction.atomic():
+        market = Market.objects.get(key=key) if create_from is None else _create(key, create_from)
+        for part, end_ms in _parts(candles):
+            first_ms = int(part.open_ms[0])
+            total += candle_store.append(market.pk, part, now=now)
+            changes = candle_store.mark_complete(market.pk, from_ms=first_ms, to_ms=end_ms, now=now)
+            _tell_gaps(market, changes, now=now)
+            if told:
+                told((end_ms - first_ms) // MINUTE_MS, len(part))
+        text = f"{market}: {total.new} new and {total.restated} restated candles imported from a file"
+        events.record("candles_imported", now=now, market_id=market.pk, text=text)
+    return total
+
+
+def _create(key: str, source: str) -> Market:
+    if Market.objects.filter(key=key).exists():
+        raise ValueError(f"the market {key} exists already")
+    market = Market(key=key, symbol=key, source=source, synthetic=source == "synthetic", enabled=False)
+    try:
+        market.full_clean()
+    except ValidationError as error:
+        raise ValueError(f"the market {key!r} cannot be made: {'; '.join(error.messages)}") from error
+    market.save()
+    return market
+
+
+def _parts(candles: Candles) -> Iterator[tuple[Candles, int]]:
+    """Pieces of at most ``IMPORT_BARS`` bars, each with the end of what the file knows there.
+
+    That is the next bar; before a break of more than a day it is the end of the piece's last bar.
+    """
+    breaks = np.flatnonzero(np.diff(candles.open_ms) > DAY_MS) + 1
+    for first, end in pairwise([0, *breaks.tolist(), len(candles)]):
+        for start in range(first, end, IMPORT_BARS):
+            stop = min(start + IMPORT_BARS, end)
+            known_to = candles.open_ms[stop] if stop < end else candles.open_ms[stop - 1] + MINUTE_MS
+            yield candles[start:stop], int(known_to)
