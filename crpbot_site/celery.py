@@ -25,8 +25,11 @@ ROUTES = {
     "trading.snapshot_risk": "control",
     "trading.abandon_runs": "control",
 }
-# What a start makes up for at once instead of waiting for its next turn.
-AT_START = {"scan": ("trading.scan",), "control": ("trading.abandon_runs", "trading.follow_outcomes")}
+# What a start makes up for at once, and after how many seconds; the first fetch has the store for itself.
+AT_START = {
+    "scan": (("trading.fetch_candles", 0), ("trading.scan", 5)),
+    "control": (("trading.abandon_runs", 0), ("trading.snapshot_risk", 0), ("trading.follow_outcomes", 10)),
+}
 
 REDIS = {
     "socket_timeout": 15,  # without it a half-open connection stops the worker for ever
@@ -43,12 +46,17 @@ EMBEDDED = {"polling_interval": 0.05}
 def options(redis_url: str | None) -> dict[str, Any]:
     """Every setting of Celery; the reasons stand beside those that are not obvious."""
     return {
-        "broker_url": redis_url or "memory://",
+        "broker_url": redis_url or "memory://localhost",
         "broker_transport_options": REDIS if redis_url else EMBEDDED,
         "broker_pool_acquire_timeout": 5,  # the default waits for ever, with a web request behind it
         "broker_connection_max_retries": None,
         "broker_connection_retry_on_startup": True,
-        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        "task_publish_retry_policy": {
+            "max_retries": 3,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 1,
+        },
         "result_backend": None,
         "task_ignore_result": True,
         "task_serializer": "json",
@@ -84,9 +92,9 @@ app = Celery("crpbot", task_cls="crpbot_site.tasks:RecordedTask")
 app.conf.update(options(settings.CRPBOT.redis_url.get_secret_value() if settings.CRPBOT.redis_url else None))
 
 
-@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+@signals.worker_ready.connect
 def make_up(sender: Any, **_: Any) -> None:
     """A worker that starts does what its queue may have missed, without waiting for beat."""
     for queue in sender.task_consumer.queues:
-        for name in AT_START.get(getattr(queue, "name", queue), ()):
-            sender.app.send_task(name)
+        for name, seconds in AT_START.get(getattr(queue, "name", queue), ()):
+            sender.app.send_task(name, countdown=seconds)

@@ -18,7 +18,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -34,6 +42,9 @@ FOREIGN = frozenset(
 
 Share = Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)]
 WebAddress = Annotated[str, AfterValidator(rules.web_address)]
+
+
+RANGE = ("ge", "gt", "le", "lt")
 
 
 class BadConfiguration(Exception):
@@ -81,7 +92,9 @@ class Outside(PydanticBaseSettingsSource):
             return Unreadable(f"the file that {name}_FILE names, {file}, cannot be read: {why}"), name, False
 
     def __call__(self) -> dict[str, Any]:
-        answers = (self.get_field_value(field, name) for name, field in self.settings_cls.model_fields.items())
+        answers = (
+            self.get_field_value(field, name) for name, field in self.settings_cls.model_fields.items()
+        )
         return {name: value for value, name, _ in answers if value is not None}
 
 
@@ -120,7 +133,9 @@ class Environment(BaseSettings):
         "Folder of the SQLite database, the generated secret key, the HALT file and the locks. It must lie on a"
         " local disk. A relative path starts at the project's folder.",
     )
-    db_host: str | None = setting("DB_HOST", None, "Host of the PostgreSQL server, when DATABASE_URL is not set.")
+    db_host: str | None = setting(
+        "DB_HOST", None, "Host of the PostgreSQL server, when DATABASE_URL is not set."
+    )
     db_port: int = setting("DB_PORT", 5432, "Port of the PostgreSQL server at DB_HOST.", ge=1, le=65535)
     db_name: str = setting("DB_NAME", "crpbot", "Database at DB_HOST.", min_length=1)
     db_user: str = setting("DB_USER", "crpbot", "Role at DB_HOST.", min_length=1)
@@ -143,8 +158,8 @@ class Environment(BaseSettings):
         "Broker of background tasks, such as redis://:password@host:6379/0. Without it tasks stay inside the"
         " process of `manage.py appliance`.",
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(rules.lower)] = setting(
-        "LOG_LEVEL", "info", "How much is logged: debug, info, warning or error."
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(rules.lower)] = (
+        setting("LOG_LEVEL", "info", "How much is logged: debug, info, warning or error.")
     )
 
     # --- prices
@@ -154,22 +169,30 @@ class Environment(BaseSettings):
         "Source of candles: coinbase, ccxt:<exchange>, synthetic, or auto, which asks Coinbase at every start and"
         " shows the synthetic market, labelled SYNTHETIC, when there is no answer.",
     )
-    markets: Annotated[tuple[str, ...], AfterValidator(rules.markets), BeforeValidator(rules.words)] = setting(
-        "CRPBOT_MARKETS",
-        "BTC-USD,ETH-USD,SOL-USD",
-        "Markets to watch, in the source's own spelling, separated by commas; Binance would have BTC/USDT.",
+    markets: Annotated[tuple[str, ...], AfterValidator(rules.markets), BeforeValidator(rules.words)] = (
+        setting(
+            "CRPBOT_MARKETS",
+            "BTC-USD,ETH-USD,SOL-USD",
+            "Markets to watch, in the source's own spelling, separated by commas; Binance would have BTC/USDT.",
+        )
     )
     coinbase_url: WebAddress = setting(
-        "CRPBOT_COINBASE_URL", "https://api.coinbase.com/api/v3/brokerage", "Address of Coinbase's Advanced Trade API."
+        "CRPBOT_COINBASE_URL",
+        "https://api.coinbase.com/api/v3/brokerage",
+        "Address of Coinbase's Advanced Trade API.",
     )
     coinbase_key_name: str | None = setting(
-        "CRPBOT_COINBASE_KEY_NAME", None, "Name of a Coinbase API key. Candles need none; with one, limits are wider."
+        "CRPBOT_COINBASE_KEY_NAME",
+        None,
+        "Name of a Coinbase API key. Candles need none; with one, limits are wider.",
     )
     coinbase_key_secret: SecretStr | None = setting(
         "CRPBOT_COINBASE_KEY_SECRET", None, "Private key of that name: PEM (ES256) or base64 (EdDSA)."
     )
     ccxt_url: WebAddress | None = setting(
-        "CRPBOT_CCXT_URL", None, "Replaces the address of the public API of the exchange that ccxt:<exchange> names."
+        "CRPBOT_CCXT_URL",
+        None,
+        "Replaces the address of the public API of the exchange that ccxt:<exchange> names.",
     )
     binance_api_key: SecretStr | None = setting("BINANCE_API_KEY", None, "Key for the feed ccxt:binance.")
     binance_api_secret: SecretStr | None = setting("BINANCE_API_SECRET", None, "Secret of that key.")
@@ -183,9 +206,13 @@ class Environment(BaseSettings):
 
     # --- how far orders may go
     trading_mode: Annotated[Literal["paper", "live"], BeforeValidator(rules.lower)] = setting(
-        "TRADING_MODE", "paper", "Ceiling of every account's mode: paper allows observe and paper; live needs PostgreSQL."
+        "TRADING_MODE",
+        "paper",
+        "Ceiling of every account's mode: paper allows observe and paper, live needs PostgreSQL.",
     )
-    halt: bool = setting("CRPBOT_HALT", False, "1 halts all trading while it is set; only people can resume after it.")
+    halt: bool = setting(
+        "CRPBOT_HALT", False, "1 halts all trading while it is set; only people can resume after it."
+    )
     max_daily_loss: Share = setting(
         "CRPBOT_MAX_DAILY_LOSS", "0.05", "Ceiling of the daily loss, as a share of the initial balance."
     )
@@ -193,16 +220,26 @@ class Environment(BaseSettings):
         "CRPBOT_MAX_TOTAL_LOSS", "0.10", "Ceiling of the total loss, as a share of the initial balance."
     )
     max_risk_per_trade: Share = setting(
-        "CRPBOT_MAX_RISK_PER_TRADE", "0.01", "Ceiling of the risk of one trade, as a share of the initial balance."
+        "CRPBOT_MAX_RISK_PER_TRADE",
+        "0.01",
+        "Ceiling of the risk of one trade, as a share of the initial balance.",
     )
     max_positions: int = setting(
         "CRPBOT_MAX_POSITIONS", 3, "Ceiling of positions open at once in one account.", ge=1, le=100
     )
     max_signals_per_hour: int = setting(
-        "CRPBOT_MAX_SIGNALS_PER_HOUR", 10, "Ceiling of approved signals an hour in one account.", ge=1, le=1000
+        "CRPBOT_MAX_SIGNALS_PER_HOUR",
+        10,
+        "Ceiling of approved signals an hour in one account.",
+        ge=1,
+        le=1000,
     )
     max_high_per_hour: int = setting(
-        "CRPBOT_MAX_HIGH_PER_HOUR", 5, "Ceiling of approved High signals an hour in one account.", ge=1, le=1000
+        "CRPBOT_MAX_HIGH_PER_HOUR",
+        5,
+        "Ceiling of approved High signals an hour in one account.",
+        ge=1,
+        le=1000,
     )
     signal_ttl_seconds: int = setting(
         "CRPBOT_SIGNAL_TTL_SECONDS",
@@ -247,7 +284,11 @@ class Environment(BaseSettings):
     @classmethod
     def _from_parts(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         host, parts = info.data.get("db_host"), info.data
-        if value is not None or not host or not {"db_user", "db_port", "db_name", "db_password"} <= parts.keys():
+        if (
+            value is not None
+            or not host
+            or not {"db_user", "db_port", "db_name", "db_password"} <= parts.keys()
+        ):
             return value
         password = parts["db_password"].get_secret_value() if parts["db_password"] else ""
         user = f"{quote(parts['db_user'], safe='')}:{quote(password, safe='')}"
@@ -265,7 +306,9 @@ class Environment(BaseSettings):
     @classmethod
     def _key_is_whole(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if (value is None) != (info.data.get("coinbase_key_name") is None):
-            raise ValueError("a Coinbase key needs both CRPBOT_COINBASE_KEY_NAME and CRPBOT_COINBASE_KEY_SECRET")
+            raise ValueError(
+                "a Coinbase key needs both CRPBOT_COINBASE_KEY_NAME and CRPBOT_COINBASE_KEY_SECRET"
+            )
         return value
 
     @property
@@ -309,13 +352,22 @@ def _unknown(names: Mapping[str, str]) -> list[str]:
     for name in sorted(names):
         if name.startswith("CRPBOT_") and name not in known:
             near = difflib.get_close_matches(name, sorted(known - FOREIGN), n=1, cutoff=0.6)
-            mistakes.append(f"{name}: is no setting of CRPBot" + (f", did you mean {near[0]}?" if near else ""))
+            mistakes.append(
+                f"{name}: is no setting of CRPBot" + (f", did you mean {near[0]}?" if near else "")
+            )
     return mistakes
 
 
-def _limits(field: FieldInfo) -> dict[str, Any]:
-    found = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)}
-    return {"low": found.get("ge", found.get("gt")), "high": found.get("le", found.get("lt"))}
+def limits(field: FieldInfo) -> dict[str, Any]:
+    """A number's range: its lowest and highest value, and whether the lowest itself is left out."""
+    found = {word: getattr(rule, word) for rule in _rules(field) for word in RANGE if hasattr(rule, word)}
+    low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
+    return {"low": low, "high": high, "open": "gt" in found}
+
+
+def _rules(field: FieldInfo) -> list[Any]:
+    """A field's rules, those of a shared type included."""
+    return [rule for given in field.metadata for rule in (given, *getattr(given, "metadata", ()))]
 
 
 def _sentences(error: ValidationError) -> list[str]:
@@ -324,7 +376,7 @@ def _sentences(error: ValidationError) -> list[str]:
     for mistake in error.errors(include_url=False):
         name = str(mistake["loc"][0])
         field = fields[name]
-        lines.append(f"{name}: {rules.sentence(mistake, limits=_limits(field), secret=is_secret(field))}")
+        lines.append(f"{name}: {rules.sentence(mistake, limits=limits(field), secret=is_secret(field))}")
     return lines
 
 

@@ -90,7 +90,9 @@ def secret_key(value: SecretStr) -> SecretStr:
     """A key that Django's own deployment check accepts."""
     text = value.get_secret_value()
     if len(text) < SECRET_KEY_LENGTH or len(set(text)) < 5:
-        raise ValueError(f"must have at least {SECRET_KEY_LENGTH} characters; leave it out on SQLite, one is made")
+        raise ValueError(
+            f"must have at least {SECRET_KEY_LENGTH} characters; leave it out on SQLite, one is made"
+        )
     return value
 
 
@@ -121,7 +123,9 @@ def markets(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def words(value: Any) -> Any:
     """Split a comma-separated list."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
 
 
 def lower(value: Any) -> Any:

@@ -61,7 +61,9 @@ def configuration(*, level: str, hidden: Sequence[str], terminal: bool | None = 
         cache_logger_on_first_use=True,
     )
     readable = sys.stderr.isatty() if terminal is None else terminal
-    last: Processor = structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer()
+    last: Processor = (
+        structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer()
+    )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": shared,
@@ -80,7 +82,11 @@ def configuration(*, level: str, hidden: Sequence[str], terminal: bool | None = 
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
+            # Every request and every retry would be a line; what came of them is an event.
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
+            "stamina": {"level": "ERROR"},
+            # Two lines for every run of every task; the rows of task runs say more.
+            "celery": {"level": "INFO" if level == "debug" else "WARNING"},
         },
     }

@@ -15,7 +15,9 @@ from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 FRESH = 0.9  # a run that starts later than this share of its slot is dropped: the next one is as good
-MEMORY = re.compile(r"^Set by CRPBot: (?P<when>.+); expires after (?P<expires>\S+) s; (?P<enabled>on|off)$", re.MULTILINE)
+MEMORY = re.compile(
+    r"^Set by CRPBot: (?P<when>.+); expires after (?P<expires>\S+) s; (?P<enabled>on|off)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,9 @@ def _write(row: PeriodicTask, entry: Entry, parts: set[str]) -> None:
 def _schedule(row: PeriodicTask, when: Cron | Every) -> None:
     row.crontab = row.interval = row.solar = row.clocked = None
     if isinstance(when, Every):
-        row.interval, _ = IntervalSchedule.objects.get_or_create(every=when.seconds, period=IntervalSchedule.SECONDS)
+        row.interval, _ = IntervalSchedule.objects.get_or_create(
+            every=when.seconds, period=IntervalSchedule.SECONDS
+        )
         return
     row.crontab, _ = CrontabSchedule.objects.get_or_create(
         minute=when.minute,

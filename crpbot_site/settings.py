@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "crpbot_site.panel.middleware.PanelMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -72,6 +73,7 @@ LANGUAGE_CODE = "en-gb"
 # --- files that a browser asks for
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns of a folder that is missing
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 

@@ -13,6 +13,8 @@ ERROR_LENGTH = 500
 RESULT_LENGTH = 200
 # No task may run longer than 2,100 s: a row that says so after an hour belongs to a process that is gone.
 LONGEST = timedelta(hours=1)
+# For a process that knows itself to be the only one.
+AT_ONCE = timedelta(0)
 
 
 def start(*, task: str, run_id: str, queue: str, worker: str, now: datetime) -> None:

@@ -12,7 +12,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         done = schedule.sync()
-        for word, names in (("Created", done.created), ("Updated", done.updated), ("Left as edited", done.kept)):
+        for word, names in (
+            ("Created", done.created),
+            ("Updated", done.updated),
+            ("Left as edited", done.kept),
+        ):
             if names:
                 self.stdout.write(f"{word}: {', '.join(names)}.")
         if not (done.created or done.updated or done.kept):
