@@ -1,0 +1,179 @@
+"""Pages of the panel: reads for everyone on the staff, two forms that change the switch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from crpbot_site.panel import context, words
+from crpbot_site.panel.forms import HaltForm, ResumeForm
+from crpbot_site.panel.glance import ACCOUNT_CHOICE, HALT_RIGHT, Glance, glance
+from trading.core.types import TradingState
+from trading.models import DeskStatus, KillSwitch
+from trading.selectors import answers, overview, panel, readiness
+from trading.services import kill_switch
+
+
+def _page(request: HttpRequest, template: str, title: str, given: dict[str, Any], status: int = 200) -> HttpResponse:
+    """A page of the panel inside the admin's frame."""
+    everywhere = admin.site.each_context(request)
+    request.current_app = admin.site.name  # type: ignore[attr-defined]  # what the admin's own views set
+    values = {**everywhere, "title": title, "panel_page": True, **given}
+    return TemplateResponse(request, template, values, status=status)
+
+
+@require_GET
+@never_cache
+def bar_parts(request: HttpRequest) -> HttpResponse:
+    """The parts of the state bar, for the polls of every page."""
+    return TemplateResponse(request, "panel/parts/bar.html", {"glance": glance(request)})
+
+
+@require_GET
+@never_cache
+def overview_parts(request: HttpRequest) -> HttpResponse:
+    """The parts of the overview and of the state bar, for its polls."""
+    return TemplateResponse(request, "panel/parts/overview.html", context.figures(glance(request)))
+
+
+@require_GET
+def why(request: HttpRequest) -> HttpResponse:
+    """Why nothing happened today."""
+    seen = glance(request)
+    found = answers.today(seen.account, seen.day, now=seen.now) if seen.account else None
+    verdict = None
+    if found is not None:
+        top = next((row for row in found.rows if row.kind != "order"), None)
+        verdict = words.why_nothing(seen, found.funnel, words.reason(top.code) if top else "")
+    return _page(request, "panel/why.html", "Why nothing?", {"answers": found, "verdict": verdict})
+
+
+@require_GET
+def health(request: HttpRequest) -> HttpResponse:
+    """Feeds, tasks, the desk and the leases: what runs, and since when what does not."""
+    seen = glance(request)
+    markets = overview.shown_markets()
+    tasks = overview.tasks()
+    ill = [m for m in markets if m.unavailable_since is not None], [t for t in tasks if t.failures_in_a_row]
+    given = {
+        "prices": overview.prices(markets),
+        "missing": {gap.market.pk: gap for gap in overview.missing_minutes(markets, now=seen.now)},
+        "tasks": tasks,
+        "leases": overview.leases(),
+        "desks": list(DeskStatus.objects.select_related("account")),
+        "price_promise": context.PRICE_PROMISE,
+        "verdict": words.health(seen, silent=len(ill[0]), failing=len(ill[1])),
+    }
+    return _page(request, "panel/health.html", "Health", given)
+
+
+@require_GET
+def rows(request: HttpRequest) -> HttpResponse:
+    """Every list of rows that this person may see."""
+    return _page(request, "panel/rows.html", "All rows", {"app_list": admin.site.get_app_list(request)})
+
+
+@require_POST
+def choose_account(request: HttpRequest) -> HttpResponse:
+    """Remember whose numbers this person wants to see."""
+    number = request.POST.get("number", "")
+    if any(account.number == number for account in panel.accounts()):
+        request.session[ACCOUNT_CHOICE] = number
+    return _back(request)
+
+
+@require_http_methods(["GET", "POST"])
+def halt(request: HttpRequest) -> HttpResponse:
+    """Stop trading: a page that asks, and the answer of its form or of the dialog on any page."""
+    if not request.user.has_perm(HALT_RIGHT):
+        raise PermissionDenied
+    if request.method == "POST":
+        form = HaltForm(request.POST)
+        if form.is_valid():
+            _halt(request, TradingState(form.cleaned_data["state"]))
+            return _back(request)
+    return _page(request, "panel/halt.html", "Halt trading", _held(glance(request)))
+
+
+def _halt(request: HttpRequest, state: TradingState) -> None:
+    by = request.user.get_username()
+    try:
+        changed = kill_switch.set_state(state, by=by, reason="asked on the panel", now=timezone.now())
+    except kill_switch.LooseningRefused as error:
+        messages.warning(request, f"Nothing was changed: {error}.")
+        return
+    if not changed:
+        messages.info(request, f"Trading was {state.upper()} already.")
+
+
+def _held(seen: Glance) -> dict[str, Any]:
+    trades = overview.open_trades(seen.account.pk, seen.room.positions if seen.room else ()) if seen.account else []
+    return {"held": trades}
+
+
+@require_http_methods(["GET", "POST"])
+def resume(request: HttpRequest) -> HttpResponse:
+    """Open trading again: a checklist that must hold, a reason, a typed word; superusers only."""
+    if not request.user.is_superuser:
+        raise PermissionDenied
+    seen = glance(request)
+    account_id = _scope(request, seen)
+    refused: tuple[str, ...] = ()
+    if request.method == "POST":
+        form = ResumeForm(request.POST)
+        form.is_valid()
+        try:
+            kill_switch.resume(
+                user_id=int(request.user.pk or 0),
+                reason=form.cleaned_data.get("reason", ""),
+                phrase=form.cleaned_data.get("phrase", ""),
+                now=timezone.now(),
+                account_id=account_id,
+            )
+        except kill_switch.ResumeRefused as error:
+            refused = error.missing
+        else:
+            return redirect("admin:index")
+    return _resume_page(request, account_id, refused)
+
+
+def _resume_page(request: HttpRequest, account_id: int | None, refused: tuple[str, ...]) -> HttpResponse:
+    seen = glance(request)
+    checklist = readiness.resume_checklist(now=seen.now, account_id=account_id)
+    given = {
+        "checklist": checklist,
+        "against": [line for line in checklist if not line.ok],
+        "refused": refused,
+        "switch": KillSwitch.objects.filter(account_id=account_id).select_related("account").first(),
+        "scope": account_id or "",
+        "others": KillSwitch.objects.exclude(state=TradingState.ACTIVE).select_related("account"),
+        "reason": request.POST.get("reason", ""),
+    }
+    return _page(request, "panel/resume.html", "Resume trading", given, status=409 if refused else 200)
+
+
+def _scope(request: HttpRequest, seen: Glance) -> int | None:
+    """Whose switch is meant: the one named; else the account's when only that one is closed; else the global one."""
+    named = request.POST.get("scope", request.GET.get("scope"))
+    if named is not None:
+        return int(named) if named.isdecimal() else None
+    if seen.effective.source == "account" and seen.account is not None:
+        return seen.account.pk
+    return None
+
+
+def _back(request: HttpRequest) -> HttpResponseRedirect:
+    """To the page the form came from, if it is one of ours; else to the overview."""
+    asked = request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(asked, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return HttpResponseRedirect(asked if ours and asked else reverse("admin:index"))

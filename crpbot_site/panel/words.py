@@ -1,0 +1,188 @@
+"""Sentences of the panel: one verdict a page, and plain words for codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from crpbot_site.panel.glance import Glance
+from trading.core import gate
+from trading.core.types import Level, TradingState
+from trading.models import OrderIntent
+from trading.selectors.answers import Funnel
+from trading.selectors.overview import Counts, OpenTrade
+
+_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+REASONS = {
+    "not_due": "not asked at this minute",
+    "warming_up": "too few bars known yet",
+    "bad_data": "a price of the window is missing",
+    "flat_market": "the market hardly moves",
+    "volatility_too_low": "it moves too little to pay the costs",
+    "inside_range": "the close is inside its range",
+    "against_trend": "the breakout is against the trend",
+    "no_excess": "no excess to fade",
+    "still_leaving": "the price still runs away from its mean",
+    "trend_runs": "the trend is too strong to fade",
+    "not_first_bar": "it buys on the first bar of the day only",
+    "too_old": "judged late, so nothing was traded",
+    "strategy_error": "the strategy failed; nothing was traded",
+    "strategy_off": "the strategy is switched off",
+    "gap": "minutes are missing",
+    "signal": "a signal",
+    "approved": "Approved by every rule",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sentence a page opens with: bold conclusion, then reason and what to do."""
+
+    conclusion: str
+    rest: str
+    danger: bool = False
+
+
+def reason(code: str) -> str:
+    """A code in words; an unknown code is shown as it stands, without underscores."""
+    return REASONS.get(code) or gate.CODES.get(code) or code.replace("_", " ")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun, the way it begins a sentence."""
+    word = _NUMBERS[number] if number < len(_NUMBERS) else str(number)
+    return f"{word} {one if number == 1 else many}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def overview(glance: Glance, *, trades: list[OpenTrade], counts: Counts | None, unknown: list[OrderIntent]) -> Verdict:
+    """The overview's verdict; the gravest thing first."""
+    if glance.account is None:
+        return Verdict("There is no account yet.", "Start the appliance once: it makes a paper account by itself.", True)
+    grave = _grave(glance, unknown)
+    if grave is not None:
+        return grave
+    if glance.effective.state is TradingState.REDUCING:
+        text = "Open positions may be closed by their strategies. An admin ends it on the resume page."
+        return Verdict("Nothing new opens: trading is REDUCING.", text)
+    caution = _caution(glance)
+    return caution or _calm(glance, trades, counts)
+
+
+def _grave(glance: Glance, unknown: list[OrderIntent]) -> Verdict | None:
+    stop = "Nothing can open or enlarge a position."
+    if glance.error:
+        text = f"This account cannot be read: {glance.error}. Stops and targets stand at the venue. Halt works."
+        return Verdict(stop, text, True)
+    if glance.level is Level.BREACH:
+        return Verdict(stop, "The account is below a floor of its programme: BREACH. It stays closed for good.", True)
+    if glance.halted:
+        return Verdict(stop, f"Trading is HALTED{_why(glance)}. {_unknown(unknown)}An admin resumes it.", True)
+    if glance.level is Level.LOCKED:
+        text = f"The account is LOCKED: {_used(glance)} used. It opens by itself at midnight in {glance.day.place}."
+        return Verdict(stop, text, True)
+    if glance.room is None:
+        return Verdict(stop, "The desk has not seen this account yet. It looks every few seconds, by itself.", True)
+    if glance.lost:
+        age = span((glance.now - glance.room.as_of).total_seconds())
+        return Verdict(stop, f"The venue was last seen {age} ago. It opens by itself when the desk sees it again.", True)
+    if unknown:
+        return Verdict("We do not know what became of an order.", f"{_unknown(unknown)}It is looked for by itself.", True)
+    return None
+
+
+def _why(glance: Glance) -> str:
+    since = glance.effective.since
+    when = f" since {local(glance, since):%a %H:%M:%S}" if since else ""
+    return f"{when}: {glance.effective.reason.rstrip('.')}"
+
+
+def _unknown(unknown: list[OrderIntent]) -> str:
+    if not unknown:
+        return ""
+    orders = counted(len(unknown), "order has", "orders have")
+    return f"{orders} an unknown outcome and {'is' if len(unknown) == 1 else 'are'} counted at full risk. "
+
+
+def _used(glance: Glance) -> str:
+    if glance.room is None:
+        return "an unknown part of a limit"
+    return f"{glance.room.room.used * 100:.1f} % of a loss limit"
+
+
+def _caution(glance: Glance) -> Verdict | None:
+    if glance.level is Level.RED:
+        return Verdict("No new risk is taken.", f"{_used(glance)} is used, 70 % ends new positions until midnight.")
+    if glance.level is Level.AMBER:
+        return Verdict("Half size from here.", f"{_used(glance)} is used; 70 % ends new positions. Nothing for you to do.")
+    return None
+
+
+def _calm(glance: Glance, trades: list[OpenTrade], counts: Counts | None) -> Verdict:
+    stops = sum(1 for trade in trades if trade.position is not None and trade.position.stop is not None)
+    if not trades:
+        held = "Nothing is open."
+    elif stops == len(trades):
+        each = "with its stop" if len(trades) == 1 else "each with a stop"
+        held = f"{counted(len(trades), 'position is', 'positions are')} open, {each} at the venue."
+    else:
+        held = f"{counted(len(trades), 'position is', 'positions are')} open, {stops} with a stop at the venue."
+    return Verdict("Inside every limit.", f"{held} {_lately(glance, counts)}")
+
+
+def _lately(glance: Glance, counts: Counts | None) -> str:
+    if counts is None or not counts.judged:
+        return "No candle has been judged today yet."
+    if counts.last_order_at is None or counts.last_order_at < glance.day.start:
+        return "No order today: no candle was good enough, which is normal."
+    return f"The last order was at {local(glance, counts.last_order_at):%H:%M}; nothing for you to do."
+
+
+def local(glance: Glance, instant: datetime) -> datetime:
+    """An instant on the clock of the shown account's day."""
+    return glance.day.local(instant)
+
+
+def why_nothing(glance: Glance, funnel: Funnel, top: str) -> Verdict:
+    """The verdict of the page that explains why nothing happens."""
+    if glance.halted:
+        return Verdict("Nothing can open: trading is HALTED.", f"Judging goes on{_why(glance)}.", True)
+    if not funnel.judged:
+        return Verdict("No candle has been judged today.", "Look at Health: a feed or the scan may be silent.")
+    if funnel.placed:
+        orders = counted(funnel.placed, "order was", "orders were")
+        return Verdict("Something did happen.", f"{orders} placed today; {top or 'no rule'} stopped most of the rest.")
+    if not funnel.signals:
+        return Verdict("Nothing is wrong: no candle was good enough.", f"Most often: {top}. Nothing for you to do.")
+    if funnel.approved:
+        return Verdict("Signals passed, no order was placed.", "Look at the intents: each says what became of it.")
+    return Verdict("Signals came, and a rule refused each.", f"Most often: {top}.")
+
+
+def health(glance: Glance, *, silent: int, failing: int) -> Verdict:
+    """The verdict of the health page."""
+    if not silent and not failing and not glance.lost:
+        return Verdict("Everything runs.", "Feeds answer, tasks succeed, the desk sees the account.")
+    parts = []
+    if silent:
+        parts.append(f"{counted(silent, 'market is', 'markets are')} silent")
+    if failing:
+        parts.append(f"{counted(failing, 'task fails', 'tasks fail')}")
+    if glance.lost:
+        parts.append("the desk does not see the account")
+    text = ", ".join(part if index == 0 else part[0].lower() + part[1:] for index, part in enumerate(parts))
+    return Verdict(f"{text[0].upper()}{text[1:]}.", "Each is tried again by itself; its row says why.")

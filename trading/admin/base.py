@@ -1,0 +1,121 @@
+"""What all lists share: facts that nobody edits, the SYNTHETIC badge, spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from trading.core.types import utc_from_ms
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_EXPORT_CHUNK = 2_000
+
+
+class _Line:
+    """A file of one line: the csv writer hands each line back instead of storing it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def cell(value: Any) -> Any:
+    """A value as it goes into a spreadsheet; text that a spreadsheet would run as a formula is quoted."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    if value is None or isinstance(value, int | float | str) or hasattr(value, "quantize"):
+        return value
+    return cell(str(value))
+
+
+def csv_lines(fields: list[str], rows: Iterable[models.Model]) -> Iterator[str]:
+    """Lines of a CSV file: a heading, then one line a row; times in UTC, ISO 8601."""
+    writer: Any = csv.writer(_Line())
+    yield writer.writerow(fields)
+    for row in rows:
+        yield writer.writerow([cell(getattr(row, name)) for name in fields])
+
+
+def synthetic(row: Any) -> bool:
+    """Whether a row comes from made-up prices: its own mark, its market's or its account's."""
+    if hasattr(row, "synthetic"):
+        return bool(row.synthetic)
+    return any(bool(getattr(getattr(row, name, None), "synthetic", False)) for name in ("market", "account"))
+
+
+class RowAdmin(ModelAdmin):
+    """A list with a CSV export, newest first, that never counts the whole table."""
+
+    show_full_result_count = False
+    list_per_page = 50
+    list_fullwidth = True
+    list_filter_sheet = True
+    actions: ClassVar[Any] = ["export_csv"]
+
+    @admin.action(description="Download as CSV", permissions=["view"])
+    def export_csv(
+        self, request: HttpRequest, queryset: models.QuerySet[Any, Any]
+    ) -> StreamingHttpResponse:
+        """The chosen rows with every column, safe to open in a spreadsheet."""
+        fields = [field.attname for field in self.model._meta.concrete_fields]
+        lines = csv_lines(fields, queryset.iterator(chunk_size=_EXPORT_CHUNK))
+        name = f"{self.model._meta.model_name}-{timezone.now():%Y%m%d-%H%M%S}.csv"
+        return StreamingHttpResponse(
+            lines,
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    @admin.display(description="")
+    def badge(self, row: Any) -> SafeString | str:
+        """SYNTHETIC where prices are made up, else nothing."""
+        if not synthetic(row):
+            return ""
+        return format_html('<span class="chip chip-synthetic">{}</span>', "SYNTHETIC")
+
+
+class FactAdmin(RowAdmin):
+    """Rows that record what happened: looked at, exported, never added, changed or deleted."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class EndlessAdmin(FactAdmin):
+    """A table too long to count: pages go on until there is no next one."""
+
+    paginator = InfinitePaginator
+    list_disable_select_all = True
+
+
+class KeptAdmin(RowAdmin):
+    """Rows that the appliance makes and a person may only adjust."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def opened_at(milliseconds: int | None) -> datetime | None:
+    """The instant of an epoch in milliseconds, for people."""
+    return None if milliseconds is None else utc_from_ms(milliseconds)
