@@ -51,21 +51,22 @@ def end_on(
     return BracketEnd(index=index, price=target, reason=ExitReason.TARGET)
 
 
-def resolve(candles: Candles, *, side: Side, stop: float, target: float, cap: timedelta) -> BracketEnd | None:
-    """Follow a bracket entered at the first bar's open, until stop, target or the cap; None while undecided.
+def resolve(
+    candles: Candles, *, side: Side, stop: float, target: float, entered_ms: int, cap: timedelta
+) -> BracketEnd | None:
+    """Follow a bracket over the next bars until stop, target or the cap; None while undecided.
 
-    At the cap the position is booked at the close of the last bar that opened before it; that bar's
-    stop or target still comes first.
+    entered_ms: opening of the bar at whose open the bracket was entered; ``candles`` begin there or later.
+    At the cap it is booked at the close of the last bar that opened before it; that bar's stop or target
+    still comes first.
     """
-    if not len(candles):
-        return None
-    due_ms = int(candles.open_ms[0]) + int(cap.total_seconds() * 1000)
+    due_ms = entered_ms + int(cap.total_seconds() * 1000)
     held = int(np.searchsorted(candles.open_ms, due_ms, side="left"))
     index = touched(candles[:held], side=side, stop=stop, target=target)
     if index is not None:
-        return end_on(candles, index, side=side, stop=stop, target=target, entered=index > 0)
-    known_to = int(candles.open_ms[-1]) + MINUTE_MS
-    if held and known_to >= due_ms:
+        entered = int(candles.open_ms[index]) > entered_ms
+        return end_on(candles, index, side=side, stop=stop, target=target, entered=entered)
+    if held and int(candles.open_ms[-1]) + MINUTE_MS >= due_ms:
         return BracketEnd(index=held - 1, price=float(candles.close[held - 1]), reason=ExitReason.TIME)
     return None
 

@@ -15,10 +15,21 @@ RESOLVED = (OutcomeState.TARGET, OutcomeState.STOP, OutcomeState.TIMEOUT)
 
 
 def confidence_of(*, strategy: str, market_id: int) -> Confidence:
-    """The realised rate of target before stop of a strategy's own signals in one market, taken or not."""
+    """The realised rate of target before stop of a strategy's own signals in one market, taken or not.
+
+    Signals that overlap in time are one bet, not several: each outcome counts only if its signal came
+    after the counted one before it had ended.
+    """
     outcomes = Outcome.objects.filter(strategy=strategy, market_id=market_id, state__in=RESOLVED)
-    states = list(outcomes.values_list("state", flat=True))
-    return wilson(sum(state == OutcomeState.TARGET for state in states), len(states))
+    rows = outcomes.order_by("signal__closed_at", "pk").values_list("state", "signal__closed_at", "resolved_at")
+    hits = n = 0
+    ended: datetime | None = None
+    for state, closed_at, resolved_at in rows:
+        if ended is None or closed_at >= ended:
+            ended = resolved_at
+            n += 1
+            hits += state == OutcomeState.TARGET
+    return wilson(hits, n)
 
 
 def usage_of(

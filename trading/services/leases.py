@@ -11,18 +11,22 @@ from trading.models import Lease
 TTL = timedelta(seconds=15)
 
 
-def acquire(*, name: str, owner: str, now: datetime, ttl: timedelta = TTL) -> int | None:
+def acquire(
+    *, name: str, owner: str, now: datetime, ttl: timedelta = TTL, fencing: int | None = None
+) -> int | None:
     """Take or renew the lease; the fencing number while it is ours, else None.
 
-    One conditional update decides; a lease that was held by someone else, or had run out, comes back
-    with a higher number.
+    fencing: the number it was last held under. One conditional update renews it; a lease that was
+    held by someone else, or had run out, comes back with a higher number.
     """
-    renewed = Lease.objects.filter(name=name, owner=owner, expires_at__gt=now).update(
-        expires_at=now + ttl, renewed_at=now
-    )
-    if renewed:
-        return int(Lease.objects.values_list("fencing", flat=True).get(name=name))
+    if fencing is not None and _renew(name=name, owner=owner, fencing=fencing, now=now, ttl=ttl):
+        return fencing
     return _take(name=name, owner=owner, now=now, ttl=ttl)
+
+
+def _renew(*, name: str, owner: str, fencing: int, now: datetime, ttl: timedelta) -> bool:
+    held = Lease.objects.filter(name=name, owner=owner, fencing=fencing, expires_at__gt=now)
+    return bool(held.update(expires_at=now + ttl, renewed_at=now))
 
 
 def _take(*, name: str, owner: str, now: datetime, ttl: timedelta) -> int | None:
@@ -46,11 +50,8 @@ def _take(*, name: str, owner: str, now: datetime, ttl: timedelta) -> int | None
 
 def holds(*, name: str, owner: str, fencing: int, now: datetime) -> bool:
     """Whether this owner holds the lease under this number at ``now``; locks the row inside a transaction."""
-    return (
-        Lease.objects.select_for_update()
-        .filter(name=name, owner=owner, fencing=fencing, expires_at__gt=now)
-        .exists()
-    )
+    row = Lease.objects.select_for_update().filter(name=name).first()
+    return row is not None and (row.owner, row.fencing) == (owner, fencing) and row.expires_at > now
 
 
 def release(*, name: str, owner: str, now: datetime) -> None:

@@ -161,6 +161,10 @@ class PaperVenue:
         self._commit(fencing=fencing)
         return Placed(ticket=ticket, accepted_at=now)
 
+    def fence(self, fencing: int) -> None:
+        """Refuse every sender with a lower number from now on; a successor says this before all else."""
+        self._commit(fencing=fencing)
+
     def view(self, *, now: datetime) -> AccountView:
         positions = tuple(self._position(held) for held in self._held.values())
         return AccountView(

@@ -1,0 +1,369 @@
+"""The desk: the one process that sends orders, from rows, under a lease and under the kill switch's lock.
+
+Look, then claim, then speak: an intent is claimed by one conditional update in the transaction that
+holds the switch rows, committed as SENDING, and only then handed to the venue, once. Whatever dies
+in between, the intent is found at the venue or stays UNKNOWN; it is never sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import close_old_connections, transaction
+from django.utils import timezone
+
+from trading.core.gate import decide_close
+from trading.core.timeframes import prop_day
+from trading.core.types import (
+    AccountView,
+    Action,
+    ExitReason,
+    IntentState,
+    Mode,
+    OrderRequest,
+    Side,
+    utc_from_ms,
+)
+from trading.models import Account, DeskStatus, OrderIntent, Trade, TradeState
+from trading.selectors import risk as risk_selectors
+from trading.services import events, kill_switch, leases, paper, reconcile, risk
+from trading.services.decisions import decide_entry, draft_of
+from trading.venues.base import VenueRejected, VenueUnavailable
+from trading.venues.paper import PaperVenue
+
+LEASE = "desk"
+PAUSE = timedelta(seconds=1)
+STATUS_EVERY = timedelta(seconds=3)
+CLOSE_TTL = timedelta(seconds=60)
+CLAIMABLE = (IntentState.PENDING,)
+FAILURES_BORNE = 5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskReport:
+    """What one tick did; ``holds`` False means another desk holds the lease and nothing was done."""
+
+    holds: bool
+    sent: int = 0
+    fills: int = 0
+    settled: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Seat:
+    """The desk's place at one account: its venue, and what was last written about it."""
+
+    venue: PaperVenue
+    books: reconcile.Books
+    day: str = ""
+    status_at: datetime | None = None
+
+
+class Desk:
+    """Sends orders for every account that trades, while it holds the lease.
+
+    owner: a name no other process has.  lease_ttl: how long it may be silent and keep the lease.  on_step: called with the name of each step between claim and
+    answer, so that a test can end the process there.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        lease_ttl: timedelta = leases.TTL,
+        on_step: Callable[[str], None] | None = None,
+    ) -> None:
+        self.owner = owner
+        self.lease_ttl = lease_ttl
+        self._on_step = on_step or (lambda _step: None)
+        self._seats: dict[int, _Seat] = {}
+        self._fencing: int | None = None
+        self._renewed_at = utc_from_ms(0)
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until ``stop`` is set, then let go of the lease.
+
+        After an error everything is read again from the rows, as after a start; an error that stays
+        ends the process, so that whoever supervises it sees it.
+        """
+        failures = 0
+        try:
+            while not stop.is_set():
+                failures = 0 if self._tick_guarded() else failures + 1
+                if failures > FAILURES_BORNE:
+                    raise RuntimeError(f"the desk failed {failures} times in a row; its log says why")
+                close_old_connections()
+                stop.wait(PAUSE.total_seconds())
+        finally:
+            leases.release(name=LEASE, owner=self.owner, now=timezone.now())
+
+    def _tick_guarded(self) -> bool:
+        try:
+            self.tick(now=timezone.now())
+        except Exception:
+            log.exception("The desk failed; it reads everything again")
+            self._seats, self._fencing = {}, None
+            return False
+        return True
+
+    def tick(self, *, now: datetime) -> DeskReport:
+        """One round over all accounts: venue, reconciliation, exits, claims, snapshots."""
+        fencing = self._hold(now=now)
+        if fencing is None:
+            self._seats, self._fencing = {}, None
+            return DeskReport(holds=False)
+        if fencing != self._fencing:
+            # A new number means that someone else may have written in between.
+            self._seats, self._fencing = {}, fencing
+        reports = [self._account(account, now=now) for account in _accounts()]
+        return DeskReport(
+            holds=True,
+            sent=sum(r.sent for r in reports),
+            fills=sum(r.fills for r in reports),
+            settled=sum(r.settled for r in reports),
+            reasons=tuple(reason for r in reports for reason in r.reasons),
+        )
+
+    def _hold(self, *, now: datetime) -> int | None:
+        """Take or renew the lease; a young one is not written again. A claim checks it in the rows anyway."""
+        if self._fencing is not None and timedelta(0) <= now - self._renewed_at < self.lease_ttl / 5:
+            return self._fencing
+        fencing = leases.acquire(
+            name=LEASE, owner=self.owner, now=now, ttl=self.lease_ttl, fencing=self._fencing
+        )
+        self._renewed_at = now
+        return fencing
+
+    def _account(self, account: Account, *, now: datetime) -> DeskReport:
+        try:
+            return self._attend(account, now=now)
+        except VenueUnavailable as error:
+            self._seats.pop(account.pk, None)
+            _not_ready(account, f"venue unavailable: {error}", now=now)
+            return DeskReport(holds=True, reasons=(str(error),))
+
+    def _attend(self, account: Account, *, now: datetime) -> DeskReport:
+        seat = self._seat(account)
+        moved = paper.advance(seat.venue, source=account.source)
+        found = reconcile.run(account, seat.books, now=now)
+        view = seat.venue.view(now=now)
+        today = str(prop_day(now, account.programme.zone))
+        if seat.day != today:
+            risk.ensure_day(account, view=view, now=now)
+            seat.day = today
+        self._report(account, seat, view, found, now=now)
+        asked = _ask_time_exits(account, found.overdue, now=now)
+        sent = self._send_due(account, seat, (*found.pending, *asked), now=now) if not found.difference else 0
+        changed = moved or found.fills or found.settled or sent
+        if changed:
+            view = seat.venue.view(now=now)
+            self._report(account, seat, view, found, now=now, force=True)
+            risk.snapshot(account, now=now, trigger="fill" if found.fills else "order", view=view)
+        return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled)
+
+    def _seat(self, account: Account) -> _Seat:
+        if account.pk not in self._seats:
+            venue = paper.venue_for(account)
+            venue.fence(self._fencing or 0)
+            seat = _Seat(venue=venue, books=reconcile.books_for(account, venue))
+            self._seats[account.pk] = seat
+        return self._seats[account.pk]
+
+    def _report(
+        self,
+        account: Account,
+        seat: _Seat,
+        view: AccountView,
+        found: reconcile.Reconciled,
+        *,
+        now: datetime,
+        force: bool = False,
+    ) -> None:
+        """Write what the venue shows, every few seconds and on every change."""
+        if not force and seat.status_at is not None and timedelta(0) <= now - seat.status_at < STATUS_EVERY:
+            return
+        first = seat.status_at is None
+        seat.status_at = now
+        status = {
+            "ready": not found.difference,
+            "reason": found.difference[:300] or "reconciled",
+            "reconciled_at": now,
+            "seen_at": view.as_of,
+            "balance": view.balance,
+            "equity": view.equity,
+            "positions": [risk_selectors.position_body(position) for position in view.positions],
+        }
+        if not DeskStatus.objects.filter(account=account).update(**status):
+            DeskStatus.objects.create(account=account, **status)
+        if first:
+            risk.snapshot(account, now=now, trigger="desk_start", view=view)
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def _send_due(self, account: Account, seat: _Seat, intents: tuple[int, ...], *, now: datetime) -> int:
+        """Claim and send what waits, oldest first; the number that reached the venue."""
+        sent = 0
+        for intent_id in intents:
+            intent = OrderIntent.objects.select_related("market", "signal__market").get(pk=intent_id)
+            sent += self._send(account, seat, intent, now=now)
+        return sent
+
+    def _send(self, account: Account, seat: _Seat, intent: OrderIntent, *, now: datetime) -> bool:
+        view = seat.venue.view(now=now)
+        if not self._claim(account, intent, view, now=now):
+            return False
+        self._on_step("claimed")
+        request = _request(intent)
+        try:
+            placed = seat.venue.send(request, fencing=self._fencing or 0, now=now)
+        except VenueRejected as error:
+            answer = f"The venue refused: {error.code}, {error}."
+            reconcile.settle(intent, IntentState.REJECTED, answer=answer, now=now, severity="warning")
+            return False
+        except VenueUnavailable as error:
+            answer = f"The venue could not be reached, nothing was sent: {error}."
+            reconcile.settle(intent, IntentState.REJECTED, answer=answer, now=now, severity="warning")
+            raise
+        except Exception as error:
+            reconcile.unknown(intent, f"The venue's answer was lost: {error}.", now=now)
+            raise
+        self._on_step("sent")
+        reconcile.place(intent, seat.books, placed.ticket, adopted=False, now=now)
+        self._on_step("placed")
+        return True
+
+    def _claim(self, account: Account, intent: OrderIntent, view: AccountView, *, now: datetime) -> bool:
+        """Make the intent ours, or settle it as expired or denied; True only when it may be sent.
+
+        The switch rows and the lease stay locked until this commits, so a halt or a successor that
+        has committed first always wins.
+        """
+        with transaction.atomic():
+            state = kill_switch.effective(account.pk, lock=True)
+            if not leases.holds(name=LEASE, owner=self.owner, fencing=self._fencing or 0, now=now):
+                return False
+            refusal = _refusal(account, intent, view, state, now=now)
+            if refusal is not None:
+                settled, answer = refusal
+                reconcile.settle(intent, settled, answer=answer, now=now)
+                return False
+            claimed = OrderIntent.objects.filter(pk=intent.pk, state__in=CLAIMABLE).update(
+                state=IntentState.SENDING, fencing=self._fencing, claimed_at=now
+            )
+        if claimed:
+            intent.state, intent.claimed_at = IntentState.SENDING, now
+        return bool(claimed)
+
+
+def _accounts() -> list[Account]:
+    """Accounts whose venue this desk serves. Observing accounts are looked after too: they may hold positions."""
+    return list(Account.objects.filter(venue=PaperVenue.name).select_related("programme__profile").order_by("pk"))
+
+
+def _refusal(
+    account: Account,
+    intent: OrderIntent,
+    view: AccountView,
+    state: kill_switch.Effective,
+    *,
+    now: datetime,
+) -> tuple[IntentState, str] | None:
+    """Why the intent may not be sent now, with the state that follows; None when it may."""
+    if now >= intent.expires_at:
+        late = (now - intent.expires_at).total_seconds()
+        return IntentState.EXPIRED, f"It was to be sent {late:.0f} s ago at the latest."
+    if Action(intent.action) is Action.CLOSE:
+        decision = decide_close(
+            state=state.state,
+            by_person=intent.by_person,
+            state_source=state.source,
+            state_reason=state.reason,
+        )
+    elif intent.signal is None or not Mode(account.mode).trades:
+        return IntentState.DENIED, f"The account is in mode {account.mode}: nothing is opened."
+    else:
+        decision = decide_entry(
+            draft_of(intent.signal),
+            account=account,
+            market=intent.signal.market,
+            view=view,
+            state=state,
+            window_has_gap=False,
+            now=now,
+            without_signal=intent.signal_id,
+            without_intent=intent.pk,
+        )
+    if not decision.approved:
+        return IntentState.DENIED, " ".join(f"{r.code}: {r.sentence}" for r in decision.rejections)
+    if Action(intent.action) is Action.OPEN and decision.lots < intent.lots:
+        return IntentState.DENIED, f"size: {decision.lots} lots are allowed now, the order has {intent.lots}."
+    return None
+
+
+def _request(intent: OrderIntent) -> OrderRequest:
+    return OrderRequest(
+        magic=intent.pk,
+        action=Action(intent.action),
+        symbol=intent.market.key,
+        side=Side(intent.side),
+        lots=intent.lots,
+        stop=intent.stop,
+        target=intent.target,
+        deadline=intent.expires_at,
+        ticket=intent.ticket,
+        comment=intent.reason,
+    )
+
+
+def _ask_time_exits(account: Account, overdue: tuple[int, ...], *, now: datetime) -> list[int]:
+    """Ask for the close of every trade whose longest holding time has ended; ids of the intents."""
+    if not overdue:
+        return []
+    waiting = reconcile.open_closes(account)
+    return [
+        ask_close(trade, reason=ExitReason.TIME, by_person=False, now=now)
+        for trade in Trade.objects.filter(pk__in=overdue, state=TradeState.OPEN).order_by("pk")
+        if trade.ticket not in waiting
+    ]
+
+
+def ask_close(trade: Trade, *, reason: ExitReason, by_person: bool, now: datetime) -> int:
+    """Write the intent to close a trade's whole position; its id."""
+    lots = Decimal(trade.lots - trade.closed_lots)
+    with transaction.atomic():
+        intent = OrderIntent.objects.create(
+            account_id=trade.account_id,
+            market_id=trade.market_id,
+            signal_id=trade.signal_id,
+            action=Action.CLOSE,
+            reason=reason,
+            by_person=by_person,
+            side=Side(trade.side).opposite,
+            lots=lots,
+            ticket=trade.ticket,
+            created_at=now,
+            expires_at=now + CLOSE_TTL,
+        )
+        events.record(
+            "close_asked",
+            now=now,
+            text=f"{trade}: close of {lots} lots asked for ({reason}).",
+            account_id=trade.account_id,
+            market_id=trade.market_id,
+            data={"trade": trade.pk, "intent": intent.pk},
+        )
+    return int(intent.pk)
+
+
+def _not_ready(account: Account, reason: str, *, now: datetime) -> None:
+    turned = DeskStatus.objects.filter(account=account, ready=True).update(ready=False, reason=reason[:300])
+    if turned:
+        events.record("desk_not_ready", now=now, text=reason[:500], severity="warning", account_id=account.pk)

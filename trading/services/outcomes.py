@@ -1,0 +1,121 @@
+"""What becomes of every signal, taken or not: its bracket followed over the candles to its end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import transaction
+
+from trading import candle_store
+from trading.core.brackets import BracketEnd, end_ms, resolve
+from trading.core.costs import round_trip_bp
+from trading.core.types import Candles, ExitReason, Side, ms_from_utc, utc_from_ms
+from trading.models import Market, Outcome, OutcomeState
+from trading.services import events
+
+STATES = {
+    ExitReason.TARGET: OutcomeState.TARGET,
+    ExitReason.STOP: OutcomeState.STOP,
+    ExitReason.TIME: OutcomeState.TIMEOUT,
+}
+# How far a follower may lag behind the candles before its mark is written again.
+MARK_EVERY_MS = 30 * 60_000
+_COLUMNS = (
+    "pk",
+    "market_id",
+    "seen_to_ms",
+    "entered_ms",
+    "signal__side",
+    "signal__stop",
+    "signal__target",
+    "signal__cap_seconds",
+)
+BP = Decimal(10_000)
+PLACES = Decimal("0.01")
+
+
+class _Followed(NamedTuple):
+    """What the following of one outcome needs each minute; the order of ``_COLUMNS``."""
+
+    pk: int
+    market_id: int
+    seen_to_ms: int
+    entered_ms: int | None
+    side: str
+    stop: Decimal
+    target: Decimal
+    cap_seconds: int
+
+
+def follow_all(*, now: datetime) -> int:
+    """Follow every open outcome as far as its market's candles go; the number resolved."""
+    waiting: dict[int, list[_Followed]] = defaultdict(list)
+    for row in Outcome.objects.filter(state=OutcomeState.FOLLOWING).order_by().values_list(*_COLUMNS):
+        waiting[row[1]].append(_Followed(*row))
+    return sum(_follow_market(market_id, outcomes, now=now) for market_id, outcomes in waiting.items())
+
+
+def _follow_market(market_id: int, outcomes: list[_Followed], *, now: datetime) -> int:
+    start = min(outcome.seen_to_ms for outcome in outcomes)
+    candles = candle_store.between(market_id, start, ms_from_utc(now))
+    resolved = 0
+    for outcome in outcomes:
+        first = int(candles.open_ms.searchsorted(outcome.seen_to_ms))
+        if first < len(candles):
+            resolved += _follow(outcome, candles[first:], now=now)
+    return resolved
+
+
+def _follow(outcome: _Followed, candles: Candles, *, now: datetime) -> int:
+    entering = outcome.entered_ms is None
+    entered_ms = int(candles.open_ms[0]) if outcome.entered_ms is None else outcome.entered_ms
+    end = resolve(
+        candles,
+        side=Side(outcome.side),
+        stop=float(outcome.stop),
+        target=float(outcome.target),
+        entered_ms=entered_ms,
+        cap=timedelta(seconds=outcome.cap_seconds),
+    )
+    seen_to = int(candles.open_ms[-1]) + 1
+    lagging = seen_to - outcome.seen_to_ms > MARK_EVERY_MS
+    if end is None and not entering and not lagging:
+        return 0
+    row = Outcome.objects.select_related("signal", "market").get(pk=outcome.pk)
+    if row.entry is None:
+        row.entered_ms, row.entry = entered_ms, Decimal(repr(float(candles.open[0])))
+    if end is not None:
+        _resolve(row, row.market, candles, end, now=now)
+        return 1
+    row.seen_to_ms = seen_to
+    row.save(update_fields=("entered_ms", "entry", "seen_to_ms"))
+    return 0
+
+
+def _resolve(outcome: Outcome, market: Market, candles: Candles, end: BracketEnd, *, now: datetime) -> None:
+    ended = end_ms(candles, end)
+    entered, entry = outcome.entered_ms, outcome.entry
+    if entered is None or entry is None:
+        raise ValueError(f"{outcome} was resolved before it was entered")
+    # Nobody knows what prices did during an outage, so a bracket that spans one is not scored.
+    blind = candle_store.has_gap(market.pk, entered, ended)
+    outcome.state = OutcomeState.UNJUDGED if blind else STATES[end.reason]
+    outcome.exit = Decimal(repr(end.price))
+    outcome.seen_to_ms = ended
+    outcome.resolved_at = utc_from_ms(ended)
+    if not blind:
+        gain = (outcome.exit - entry) / entry * Side(outcome.signal.side).sign * BP
+        outcome.net_bp = (gain - round_trip_bp(market.instrument())).quantize(PLACES)
+    with transaction.atomic():
+        outcome.save()
+        events.record(
+            "outcome",
+            now=now,
+            text=f"{outcome.signal} ended: {outcome.state}" + ("" if blind else f", {outcome.net_bp} bp after costs"),
+            account_id=outcome.signal.account_id,
+            market_id=market.pk,
+            data={"signal": outcome.signal_id, "state": str(outcome.state)},
+        )

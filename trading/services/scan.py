@@ -1,0 +1,342 @@
+"""From closed candles to signals: every slot is judged once and leaves its one result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from trading import candle_store
+from trading.core.costs import round_trip_bp, to_tick
+from trading.core.tiers import expected_value_bp, proven, tier_of
+from trading.core.timeframes import MINUTE_MS, timeframe_ms
+from trading.core.types import (
+    AccountView,
+    Action,
+    Candles,
+    Decision,
+    Draft,
+    Judgement,
+    Mode,
+    Side,
+    ms_from_utc,
+    utc_from_ms,
+)
+from trading.models import Account, Market, OrderIntent, Outcome, Scan, Signal, StrategySwitch
+from trading.selectors import risk, signals
+from trading.services import events, kill_switch, market_data
+from trading.services.decisions import checks_body, decide_entry
+from trading.strategies import ALL
+from trading.strategies.base import Strategy
+
+MOST_BARS = 1500
+SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """What one scan of a market did: slots judged, ids of the signals made."""
+
+    judged: int = 0
+    signals: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """One account and strategy whose slots are due in a market."""
+
+    account: Account
+    strategy: Strategy
+    market: Market
+    judged_to_ms: int
+
+
+def run_all(*, now: datetime) -> int:
+    """Fetch what is new, then judge every market's unjudged candles; the number of slots judged.
+
+    One market's failure is an Event and does not keep the others from being judged.
+    """
+    market_data.fetch_all(now=now)
+    judged = 0
+    for market_id in Market.objects.filter(enabled=True).values_list("pk", flat=True):
+        judged += _run_guarded(market_id, now=now)
+    return judged
+
+
+def _run_guarded(market_id: int, *, now: datetime) -> int:
+    try:
+        return run(market_id=market_id, now=now).judged
+    except Exception as error:
+        events.record(
+            "scan_failed",
+            now=now,
+            text=f"The scan failed: {type(error).__name__}: {error}"[:500],
+            severity="error",
+            market_id=market_id,
+        )
+        raise
+
+
+def run(*, market_id: int, now: datetime) -> Scanned:
+    """Judge every closed candle of one market that has not been judged yet, oldest first."""
+    market = Market.objects.get(pk=market_id)
+    if market.newest_ms is None:
+        return Scanned()
+    judged, made = 0, []
+    for desk in _due(market):
+        bars = _bars(desk)
+        if bars is None:
+            continue
+        candles, first = bars
+        done = _judge(desk, candles, first, now=now)
+        judged += done.judged
+        made += done.signals
+    return Scanned(judged=judged, signals=tuple(made))
+
+
+def _due(market: Market) -> list[_Desk]:
+    """Every account and enabled strategy with candles of this market that are not judged yet."""
+    accounts = Account.objects.filter(source=market.source).select_related("programme__profile")
+    names = list(StrategySwitch.objects.filter(enabled=True).values_list("name", flat=True))
+    found = []
+    for account in accounts:
+        for name in names:
+            desk = _of(account, ALL[name], market) if name in ALL else None
+            if desk is not None:
+                found.append(desk)
+    return found
+
+
+def _of(account: Account, strategy: Strategy, market: Market) -> _Desk | None:
+    slots = Scan.objects.filter(
+        account=account, market=market, strategy=strategy.name, timeframe=strategy.timeframe
+    )
+    last = slots.aggregate(last=Max("open_ms"))["last"]
+    length = timeframe_ms(strategy.timeframe)
+    # A newcomer judges what closes from now on; history that was there before it is not made up for.
+    judged_to = last + length if last is not None else ms_from_utc(account.created_at) - length + 1
+    newest = market.newest_ms
+    if newest is None or newest + MINUTE_MS < judged_to + length:
+        return None
+    return _Desk(account=account, strategy=strategy, market=market, judged_to_ms=judged_to)
+
+
+def _bars(desk: _Desk) -> tuple[Candles, int] | None:
+    """The bars needed, and the index of the first unjudged one; None when no bar is due."""
+    newest = desk.market.newest_ms or 0
+    length = timeframe_ms(desk.strategy.timeframe)
+    backlog = min((newest + MINUTE_MS - desk.judged_to_ms) // length + 1, MOST_BARS)
+    until_ms = desk.judged_to_ms + backlog * length
+    candles = candle_store.window(
+        desk.market.pk,
+        until_ms=min(until_ms, newest + MINUTE_MS),
+        bars=desk.strategy.warm_up + backlog,
+        timeframe=desk.strategy.timeframe,
+    )
+    first = int(candles.open_ms.searchsorted(desk.judged_to_ms))
+    if first < len(candles):
+        return candles, first
+    return None
+
+
+def _judge(desk: _Desk, candles: Candles, first: int, *, now: datetime) -> Scanned:
+    """Judge the bars from index ``first`` on, in order; plain reasons are stored together, signals one by one."""
+    reasons: list[Scan] = []
+    made: list[int] = []
+    for index in range(first, len(candles)):
+        judgement = _ask(desk.strategy, candles, index)
+        slot = _slot(desk, int(candles.open_ms[index]), judgement, now=now)
+        if judgement.side is None:
+            reasons.append(slot)
+            continue
+        # Stored before the signal: the newest stored slot says how far this desk has judged.
+        Scan.objects.bulk_create(reasons, ignore_conflicts=True)
+        reasons = []
+        signal_id = _signal(desk, slot, judgement, _window(desk.strategy, candles, index), now=now)
+        if signal_id is not None:
+            made.append(signal_id)
+    Scan.objects.bulk_create(reasons, ignore_conflicts=True)
+    return Scanned(judged=len(candles) - first, signals=tuple(made))
+
+
+def _window(strategy: Strategy, candles: Candles, index: int) -> Candles:
+    return candles[max(index + 1 - strategy.warm_up, 0) : index + 1]
+
+
+def _ask(strategy: Strategy, candles: Candles, index: int) -> Judgement:
+    minute = int(candles.open_ms[index]) // MINUTE_MS + timeframe_ms(strategy.timeframe) // MINUTE_MS
+    if minute % strategy.stride_minutes:
+        return Judgement(side=None, reason="not_due")
+    if index + 1 < strategy.warm_up:
+        return Judgement(side=None, reason="warming_up", note=f"{index + 1} of {strategy.warm_up} bars")
+    return strategy.judge(_window(strategy, candles, index))
+
+
+def _slot(desk: _Desk, open_ms: int, judgement: Judgement, *, now: datetime) -> Scan:
+    return Scan(
+        account=desk.account,
+        market=desk.market,
+        strategy=desk.strategy.name,
+        timeframe=desk.strategy.timeframe,
+        open_ms=open_ms,
+        judged_at=now,
+        reason=judgement.reason if judgement.side is None else SIGNAL,
+        note=judgement.note[:200],
+    )
+
+
+def _signal(desk: _Desk, slot: Scan, judgement: Judgement, window: Candles, *, now: datetime) -> int | None:
+    """Ask the gate and store scan, signal, outcome, intent and event in one transaction.
+
+    None when the slot has its result already: the unique keys say so and nothing happens.
+    """
+    view = risk.view_of(desk.account)
+    draft = _draft(desk, slot, judgement, window)
+    gap = candle_store.has_gap(desk.market.pk, int(window.open_ms[0]), int(window.open_ms[-1]) + MINUTE_MS)
+    try:
+        with transaction.atomic():
+            decision = _decide(desk, draft, view, gap, now=now)
+            signal = _store(desk, slot, draft, judgement, decision, now=now)
+    except IntegrityError:
+        if Scan.objects.filter(
+            account=slot.account,
+            market=slot.market,
+            strategy=slot.strategy,
+            timeframe=slot.timeframe,
+            open_ms=slot.open_ms,
+        ).exists():
+            return None
+        raise
+    return int(signal.pk)
+
+
+def _decide(desk: _Desk, draft: Draft, view: AccountView | None, gap: bool, *, now: datetime) -> Decision:
+    # Without a view the gate is asked about an account seen at the beginning of time: it refuses
+    # with "account_stale", in the same words and rows as any other refusal.
+    seen = view or AccountView(
+        number=desk.account.number,
+        currency=desk.account.currency,
+        balance=desk.account.initial_balance,
+        equity=desk.account.initial_balance,
+        positions=(),
+        as_of=utc_from_ms(0),
+    )
+    return decide_entry(
+        draft,
+        account=desk.account,
+        market=desk.market,
+        view=seen,
+        state=kill_switch.effective(desk.account.pk),
+        window_has_gap=gap,
+        now=now,
+    )
+
+
+def _draft(desk: _Desk, slot: Scan, judgement: Judgement, window: Candles) -> Draft:
+    if judgement.side is None or judgement.bracket is None:
+        raise ValueError(f"{desk.strategy.name} named a side without a bracket")
+    instrument = desk.market.instrument()
+    bracket = judgement.bracket
+    sign = judgement.side.sign
+    entry = to_tick(Decimal(repr(float(window.close[-1]))), instrument, up=True)
+    confidence = signals.confidence_of(strategy=desk.strategy.name, market_id=desk.market.pk)
+    value = expected_value_bp(confidence, bracket, round_trip_bp(instrument)) if proven(confidence) else None
+    closed_at = utc_from_ms(slot.open_ms + timeframe_ms(slot.timeframe))
+    return Draft(
+        symbol=desk.market.key,
+        strategy=desk.strategy.name,
+        timeframe=slot.timeframe,
+        side=judgement.side,
+        entry=entry,
+        stop=to_tick(entry * (1 - sign * bracket.stop), instrument, up=judgement.side is Side.LONG),
+        target=to_tick(entry * (1 + sign * bracket.target), instrument, up=judgement.side is Side.SHORT),
+        cap=bracket.cap,
+        closed_at=closed_at,
+        expires_at=closed_at + risk.limits_of(desk.account).signal_ttl,
+        tier=tier_of(confidence, value),
+        confidence=confidence,
+        expected_value_bp=value,
+        unproven=not proven(confidence),
+    )
+
+
+def _store(
+    desk: _Desk, slot: Scan, draft: Draft, judgement: Judgement, decision: Decision, *, now: datetime
+) -> Signal:
+    signal = Signal.objects.create(
+        account=desk.account,
+        market=desk.market,
+        strategy=draft.strategy,
+        timeframe=draft.timeframe,
+        open_ms=slot.open_ms,
+        closed_at=draft.closed_at,
+        judged_at=now,
+        expires_at=draft.expires_at,
+        side=draft.side,
+        entry=draft.entry,
+        stop=draft.stop,
+        target=draft.target,
+        cap_seconds=int(draft.cap.total_seconds()),
+        tier=draft.tier,
+        confidence=draft.confidence.rate,
+        confidence_low=draft.confidence.low,
+        confidence_high=draft.confidence.high,
+        confidence_n=draft.confidence.n,
+        expected_value_bp=draft.expected_value_bp,
+        unproven=draft.unproven,
+        synthetic=desk.market.synthetic,
+        note=judgement.note[:200],
+        approved=decision.approved,
+        codes=list(decision.codes),
+        checks=checks_body(decision),
+        lots=decision.lots,
+        risk=decision.risk,
+        programme=desk.account.programme,
+    )
+    slot.signal = signal
+    slot.save()
+    Outcome.objects.create(
+        signal=signal,
+        market=desk.market,
+        strategy=draft.strategy,
+        seen_to_ms=ms_from_utc(draft.closed_at),
+    )
+    if decision.approved and Mode(desk.account.mode).trades:
+        _intent(signal, decision, now=now)
+    _tell(signal, desk, decision, now=now)
+    return signal
+
+
+def _intent(signal: Signal, decision: Decision, *, now: datetime) -> None:
+    OrderIntent.objects.create(
+        account=signal.account,
+        market=signal.market,
+        signal=signal,
+        action=Action.OPEN,
+        reason=SIGNAL,
+        side=signal.side,
+        lots=decision.lots,
+        stop=signal.stop,
+        target=signal.target,
+        risk=decision.risk,
+        created_at=now,
+        expires_at=signal.expires_at,
+    )
+
+
+def _tell(signal: Signal, desk: _Desk, decision: Decision, *, now: datetime) -> None:
+    what = f"{signal}: {signal.side} {desk.market.label} by {signal.strategy}, tier {signal.tier}"
+    answer = f"{decision.lots} lots" if decision.approved else f"refused: {decision.rejections[0].sentence}"
+    events.record(
+        "signal_approved" if decision.approved else "signal_refused",
+        now=now,
+        text=f"{what}, {answer}"[:500],
+        account_id=desk.account.pk,
+        market_id=desk.market.pk,
+        data={"signal": signal.pk, "codes": list(decision.codes)},
+    )
+
+
