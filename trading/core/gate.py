@@ -88,11 +88,6 @@ class Facts:
         )
 
     @property
-    def factor(self) -> Decimal:
-        """Half size from AMBER on, whole size below it."""
-        return WHOLE if self.headroom.level is Level.GREEN else HALF
-
-    @property
     def smallest(self) -> bool:
         """Whether only the venue's smallest volume may be traded: micro, or unproven on paper."""
         draft = self.given.draft
@@ -103,6 +98,17 @@ class Facts:
 
     @cached_property
     def sized(self) -> Sized:
+        """Whole size while GREEN, half from AMBER on, and half where the whole would lock the account.
+
+        Without the last a little more loss could turn a refusal into a pass, by halving the order.
+        """
+        whole = self._size(WHOLE)
+        green = self.headroom.level is Level.GREEN
+        if green and self.headroom.used_after(whole.risk) < LOCKED_FROM:
+            return whole
+        return self._size(HALF)
+
+    def _size(self, factor: Decimal) -> Sized:
         given = self.given
         share = fraction("risk per trade", given.limits.risk_per_trade)
         return size(
@@ -111,7 +117,7 @@ class Facts:
             side=Side(given.draft.side),
             risk_money=positive("initial balance", given.initial) * share,
             instrument=given.instrument,
-            factor=self.factor,
+            factor=factor,
             smallest=self.smallest,
             gap_buffer_bp=given.limits.gap_buffer_bp,
         )
@@ -280,21 +286,13 @@ def _headroom(facts: Facts) -> Answer:
 
 
 def _would_lock(facts: Facts) -> Answer:
-    room, risk = facts.headroom, facts.sized.risk
-    given = facts.given
-    daily = given.day.balance - room.daily_floor
-    total = given.initial - room.total_floor
-    used = max(room.used_daily, room.used_total)
-    used = max(
-        used,
-        (given.day.balance - room.worst_case + risk) / daily,
-        (given.initial - room.worst_case + risk) / total,
-    )
+    used = facts.headroom.used_after(facts.sized.risk)
     value, limit = percent(used), percent(LOCKED_FROM)
     if used >= LOCKED_FROM:
         text = f"With this order {value} of a loss limit would be used at worst; {limit} locks the account."
         return Answer(passed=False, sentence=text, value=value, limit=limit)
-    return Answer(passed=True, sentence=f"{value} of a loss limit used at worst.", value=value, limit=limit)
+    text = f"With this order {value} of a loss limit would be used at worst."
+    return Answer(passed=True, sentence=text, value=value, limit=limit)
 
 
 def _observe_only(facts: Facts) -> Answer:

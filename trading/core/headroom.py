@@ -35,9 +35,10 @@ class Headroom:
     worst_case: equity after every open position is closed at its stop with costs, and every order on
     its way or of unknown outcome has lost its full risk.  at_stops: the part of that fall which open
     positions cause.  to_daily, to_total: from the worst case to each floor, 0 when it is reached.
-    headroom: the smaller of them.  used_daily, used_total: fraction of each limit used at the worst
-    case, 0 while nothing is lost, above 1 beyond the floor.  gone_daily: already lost since the day's
-    start.  next_daily_floor: the daily floor from the coming midnight if nothing closes before.
+    headroom: the smaller of them.  daily_limit, total_limit: the whole of each limit.
+    used_daily, used_total: fraction of each limit used at the worst case, 0 while nothing is lost,
+    above 1 beyond the floor.  gone_daily: already lost since the day's start.
+    next_daily_floor: the daily floor from the coming midnight if nothing closes before.
     naked: tickets of positions without a stop; they leave no headroom.
     """
 
@@ -53,6 +54,8 @@ class Headroom:
     to_daily: Decimal
     to_total: Decimal
     headroom: Decimal
+    daily_limit: Decimal
+    total_limit: Decimal
     used_daily: Decimal
     used_total: Decimal
     gone_daily: Decimal
@@ -64,6 +67,12 @@ class Headroom:
     def used(self) -> Decimal:
         """The larger fraction used of the two limits."""
         return max(self.used_daily, self.used_total)
+
+    def used_after(self, risk: Decimal) -> Decimal:
+        """The larger fraction used of the two limits if ``risk`` more were lost at the worst case."""
+        worst = self.worst_case - not_negative("risk", risk)
+        daily = _used(self.daily_floor + self.daily_limit, worst, self.daily_limit)
+        return max(daily, _used(self.total_floor + self.total_limit, worst, self.total_limit))
 
 
 def headroom(
@@ -89,6 +98,9 @@ def headroom(
     balance = positive("balance", account.balance)
     to_day = daily_floor(day.balance, initial, programme)
     to_end = total_floor(initial, programme)
+    if not isinstance(account.positions, tuple):
+        # Whatever stands for "no answer" must not look like "no positions".
+        raise ValueError(f"positions must be a tuple, was {account.positions!r}")
     naked = tuple(p.ticket for p in account.positions if p.stop is None)
     at_stops = sum((_at_stop(p, instruments, limits) for p in account.positions), ZERO)
     known, unknown = _pending(pending, lost=False), _pending(pending, lost=True)
@@ -96,8 +108,9 @@ def headroom(
     if naked:
         worst = min(worst, ZERO)
         at_stops = equity
-    used_daily = _used(day.balance, worst, day.balance - to_day)
-    used_total = _used(initial, worst, initial - to_end)
+    daily_limit, total_limit = day.balance - to_day, initial - to_end
+    used_daily = _used(day.balance, worst, daily_limit)
+    used_total = _used(initial, worst, total_limit)
     floor = max(to_day, to_end)
     return Headroom(
         daily_floor=to_day,
@@ -112,6 +125,8 @@ def headroom(
         to_daily=max(worst - to_day, ZERO),
         to_total=max(worst - to_end, ZERO),
         headroom=max(worst - floor, ZERO),
+        daily_limit=daily_limit,
+        total_limit=total_limit,
         used_daily=used_daily,
         used_total=used_total,
         gone_daily=max(day.balance - equity, ZERO),

@@ -21,6 +21,7 @@ REASONS: dict[str, str] = {
     "bad_data": "A price of the window is missing or not above zero.",
     "flat_market": "The price has hardly moved.",
     "volatility_too_low": "The market moves too little to bear the costs.",
+    "volatility_too_high": "The market moves too much for a bracket.",
     "not_due": "The strategy is not asked at this minute.",
     "inside_range": "The close is inside the range.",
     "against_trend": "The close left the range against the trend.",

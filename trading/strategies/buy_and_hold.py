@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from trading.core.timeframes import DAY_MS
 from trading.core.types import Candles, Judgement, Side
-from trading.strategies.volatility import WINDOW, bracket, nothing, sigma_per_minute, too_quiet, unreadable
+from trading.strategies.volatility import WINDOW, bracket, nothing, sigma_per_minute, unfit, unreadable
 
 
 class BuyAndHold:
@@ -35,9 +35,9 @@ class BuyAndHold:
         if before == last:
             return nothing("not_first_bar", "It buys on the first bar of the UTC day only.")
         sigma = sigma_per_minute(candles.close)
-        quiet = too_quiet(sigma)
-        if quiet is not None:
-            return quiet
+        refusal = unfit(sigma, widest=max(self.target, self.stop))
+        if refusal is not None:
+            return refusal
         return Judgement(
             side=Side.LONG,
             reason="day_began",

@@ -11,7 +11,7 @@ from trading.strategies.volatility import (
     ema_weights,
     nothing,
     sigma_per_minute,
-    too_quiet,
+    unfit,
     unreadable,
 )
 
@@ -60,9 +60,9 @@ class MeanReversion:
             return refusal
         close = candles.close[-WINDOW:]
         sigma = sigma_per_minute(close)
-        quiet = too_quiet(sigma)
-        if quiet is not None:
-            return quiet
+        refusal = unfit(sigma, widest=max(self.target, self.stop))
+        if refusal is not None:
+            return refusal
         relative = close / close[-1]
         before, last = self._score(relative[:-1]), self._score(relative)
         if abs(before) <= self.width or abs(last) > self.width or before * last < 0.0:

@@ -11,7 +11,7 @@ from trading.strategies.volatility import (
     ema_weights,
     nothing,
     sigma_per_minute,
-    too_quiet,
+    unfit,
     unreadable,
 )
 
@@ -55,9 +55,9 @@ class Momentum:
             return refusal
         close = candles.close[-WINDOW:]
         sigma = sigma_per_minute(close)
-        quiet = too_quiet(sigma)
-        if quiet is not None:
-            return quiet
+        refusal = unfit(sigma, widest=max(self.target, self.stop))
+        if refusal is not None:
+            return refusal
         side = self._breakout(candles, sigma)
         if side is None:
             return nothing("inside_range", f"The close is inside the range of {self.channel} minutes.")

@@ -18,6 +18,7 @@ HORIZON_MINUTES = 480.0
 SCALE = 0.7
 MIN_UNIT = 0.0025
 QUIET_UNIT = 0.0015
+LONGEST_SIDE = 0.5
 CAP = timedelta(hours=48)
 # A move of a hundredth of a basis point a minute: prices that hardly change are not a market.
 FLAT = 1e-6
@@ -82,8 +83,11 @@ def unreadable(candles: Candles, warm_up: int) -> Judgement | None:
     return None
 
 
-def too_quiet(sigma: float) -> Judgement | None:
-    """The reason why a market moves too little to trade, or None when it moves enough."""
+def unfit(sigma: float, *, widest: float) -> Judgement | None:
+    """The reason why a market moves too little or too much to trade, or None when it is fit.
+
+    widest: the longer side of the strategy's bracket, in units.
+    """
     if sigma < FLAT:
         return nothing("flat_market", "The price has hardly moved for eight hours.")
     usual = SCALE * sigma * math.sqrt(HORIZON_MINUTES)
@@ -92,4 +96,7 @@ def too_quiet(sigma: float) -> Judgement | None:
             f"Eight hours move {usual * 1e4:.1f} bp, {QUIET_UNIT * 1e4:.0f} bp are needed to bear the costs."
         )
         return nothing("volatility_too_low", text)
+    if usual * widest > LONGEST_SIDE:
+        text = f"The bracket would be {usual * widest:.0%} of the price wide, {LONGEST_SIDE:.0%} is the most."
+        return nothing("volatility_too_high", text)
     return None

@@ -1,0 +1,267 @@
+"""The gate, rule by rule: what passes, what refuses, and what stands on the panel."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.worlds import BTC, LIMITS, NOW, account, day, draft, pending, position, usage
+from trading.core import gate
+from trading.core.gate import CODES, NOT_ASKED, RULES, GateInput, decide, decide_close
+from trading.core.types import Confidence, Mode, Side, Tier, TradingState
+
+Make = Callable[..., GateInput]
+SECOND = timedelta(seconds=1)
+UNKNOWN = Confidence(rate=None, low=None, high=None, n=0)
+ETH_HELD = position("ETH-USD", entry=D(3000), price=D(3000), stop=D(2990), lots=D("0.1"))
+DEEP = replace(BTC, volume_max=D(100))
+
+# Each row: what differs from a world that passes, and the code it is refused with (None: it passes).
+TABLE: list[Any] = [
+    pytest.param({}, None, id="a world that passes"),
+    pytest.param({"state": TradingState.REDUCING}, "state", id="reducing"),
+    pytest.param({"state": TradingState.HALTED}, "state", id="halted"),
+    pytest.param({"is_synthetic": True}, "synthetic", id="invented prices on demo"),
+    pytest.param({"is_synthetic": True, "mode": Mode.LIVE}, "synthetic", id="invented prices on live"),
+    pytest.param({"is_synthetic": True, "mode": Mode.PAPER}, None, id="invented prices on paper"),
+    pytest.param({"draft": draft(closed_at=NOW - 90 * SECOND)}, "stale", id="as old as its time to live"),
+    pytest.param(
+        {"draft": draft(closed_at=NOW - 89 * SECOND, expires_at=NOW + SECOND)}, None, id="a second younger"
+    ),
+    pytest.param({"draft": draft(expires_at=NOW)}, "stale", id="expired by its own word"),
+    pytest.param({"draft": draft(closed_at=NOW + SECOND)}, "stale", id="a candle from the future"),
+    pytest.param({"limits": replace(LIMITS, signal_ttl=8 * SECOND)}, "stale", id="a tighter time to live"),
+    pytest.param({"window_has_gap": True}, "gap", id="a gap"),
+    pytest.param({"account": account(as_of=NOW - 5 * SECOND)}, None, id="account seen 5 s ago"),
+    pytest.param(
+        {"account": account(as_of=NOW - timedelta(seconds=5, microseconds=1))},
+        "account_stale",
+        id="account seen more than 5 s ago",
+    ),
+    pytest.param({"account": account(as_of=NOW + 6 * SECOND)}, "account_stale", id="account from the future"),
+    pytest.param({"day": day(proven=False)}, "day_start", id="midnight unproven"),
+    pytest.param({"draft": draft(expected_value_bp=None)}, "expected_value", id="expected value unknown"),
+    pytest.param({"draft": draft(expected_value_bp=D(0))}, "expected_value", id="nothing expected"),
+    pytest.param({"draft": draft(expected_value_bp=D("-3"))}, "expected_value", id="a loss expected"),
+    pytest.param({"draft": draft(expected_value_bp=D("0.01"))}, None, id="a trace expected"),
+    pytest.param(
+        {"draft": draft(expected_value_bp=None), "mode": Mode.PAPER}, None, id="unknown value on paper"
+    ),
+    pytest.param({"draft": draft(tier=Tier.LOW)}, "tier", id="Low on demo"),
+    pytest.param({"draft": draft(tier=Tier.LOW), "mode": Mode.MICRO}, "tier", id="Low on micro"),
+    pytest.param({"draft": draft(tier=Tier.LOW), "mode": Mode.PAPER}, None, id="Low on paper"),
+    pytest.param({"draft": draft(tier=Tier.MEDIUM)}, None, id="Medium on demo"),
+    pytest.param({"usage": usage(signals_last_hour=9)}, None, id="the tenth signal"),
+    pytest.param({"usage": usage(signals_last_hour=10)}, "rate_limit", id="the eleventh signal"),
+    pytest.param({"usage": usage(high_last_hour=5)}, "high_rate_limit", id="the sixth High signal"),
+    pytest.param(
+        {"usage": usage(high_last_hour=5), "draft": draft(tier=Tier.MEDIUM)},
+        None,
+        id="Medium after five High",
+    ),
+    pytest.param(
+        {"usage": usage(last_signal_at=NOW - timedelta(minutes=14))}, "cool_down", id="14 minutes after"
+    ),
+    pytest.param({"usage": usage(last_signal_at=NOW - timedelta(minutes=15))}, None, id="15 minutes after"),
+    pytest.param({"usage": usage(busy="unknown")}, "duplicate", id="an unknown order in the market"),
+    pytest.param({"account": account(positions=(position(lots=D("0.01")),))}, "duplicate", id="held already"),
+    pytest.param({"pending": (pending("5", "BTC-USD"),)}, "duplicate", id="on its way already"),
+    pytest.param({"usage": usage(open_positions=3)}, "max_positions", id="three open"),
+    pytest.param(
+        {"pending": (pending("5"),) * 2, "account": account(positions=(ETH_HELD,))},
+        "max_positions",
+        id="one open and two on their way",
+    ),
+    pytest.param({"draft": draft(stop=D(90000))}, "bracket", id="stop at the entry"),
+    pytest.param({"draft": draft(stop=D(90600))}, "bracket", id="stop on the wrong side"),
+    pytest.param({"draft": draft(target=D(90000))}, "bracket", id="target at the entry"),
+    pytest.param({"draft": draft(side=Side.SHORT)}, "bracket", id="a short with a long's bracket"),
+    pytest.param({"draft": draft(cap=timedelta(0))}, "bracket", id="no time to hold"),
+    pytest.param(
+        {"draft": draft(side=Side.SHORT, stop=D(90600), target=D(89100))}, None, id="a short with its own"
+    ),
+    pytest.param({"account": account("96500")}, "level", id="70 % used"),
+    pytest.param({"account": account("96500.01")}, None, id="just below 70 %"),
+    pytest.param({"account": account("96000")}, "level", id="locked"),
+    pytest.param({"account": account("94000")}, "level", id="breached"),
+    pytest.param({"account": account(positions=(replace(ETH_HELD, stop=None),))}, "level", id="no stop"),
+    pytest.param(
+        {"instrument": replace(BTC, volume_min=D(1))}, "below_minimum", id="smallest volume too big"
+    ),
+    pytest.param(
+        {"limits": replace(LIMITS, risk_per_trade=D("0.09")), "instrument": DEEP},
+        "would_lock",
+        id="an order that would lock",
+    ),
+    pytest.param(
+        {"limits": replace(LIMITS, risk_per_trade=D("0.2")), "instrument": DEEP},
+        "headroom",
+        id="an order beyond the floor",
+    ),
+    pytest.param({"mode": Mode.OBSERVE}, "observe_only", id="an account that observes"),
+    pytest.param({"initial": D("NaN")}, "rule_error", id="a number that is none"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), TABLE)
+def test_rules(make_gate_input: Make, changes: dict[str, Any], code: str | None) -> None:
+    decision = decide(make_gate_input(**changes))
+    assert decision.codes == (() if code is None else (code,))
+    assert decision.approved is (code is None)
+    assert (decision.lots > 0) is (decision.risk > 0) is (code is None)
+
+
+def test_every_code_has_a_refusal_in_the_table() -> None:
+    assert {row.values[1] for row in TABLE} == {*CODES, None}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_stands_in_the_documents(code: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "risk_rules.md").read_text(encoding="utf-8")
+    sections = re.split(r"^### ", text, flags=re.MULTILINE)[1:]
+    mine = [part for part in sections if part.splitlines()[0] == code]
+    assert len(mine) == 1
+    assert mine[0].splitlines()[1].startswith(f"{CODES[code]}.")
+    assert re.search(r"^Source: .*\d{4}-\d{2}-\d{2}", mine[0], re.MULTILINE | re.DOTALL)
+
+
+def test_the_documents_name_the_rules_in_their_order_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "risk_rules.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### (\S+)$", text, re.MULTILINE) == list(CODES)
+
+
+def test_codes_are_unique_and_the_state_comes_first() -> None:
+    assert len({rule.code for rule in RULES}) == len(RULES) == len(CODES) - 1
+    assert RULES[0].code == "state"
+
+
+def test_an_approval_shows_every_rule_with_its_numbers(make_gate_input: Make) -> None:
+    decision = decide(make_gate_input())
+    assert [check.code for check in decision.checks] == [rule.code for rule in RULES]
+    assert all(check.passed is True and check.sentence.endswith(".") for check in decision.checks)
+    shown = {check.code: (check.value, check.limit) for check in decision.checks}
+    assert shown["stale"] == ("8.0 s", "90.0 s")
+    assert shown["rate_limit"] == ("1", "10")
+    assert shown["below_minimum"] == ("493.48", "500.00")
+    assert shown["headroom"] == ("493.48", "5,000.00")
+    assert shown["would_lock"] == ("9.9 %", "80.0 %")
+    assert (decision.lots, decision.risk) == (D("0.66"), D("493.48"))
+    assert decision.programme == "ftmo-2-step-challenge v1"
+
+
+def test_after_a_refusal_nothing_more_is_asked(make_gate_input: Make) -> None:
+    decision = decide(make_gate_input(usage=usage(signals_last_hour=10), account=account("1")))
+    asked = [check for check in decision.checks if check.passed is not None]
+    assert [check.code for check in asked][-1] == "rate_limit"
+    assert [check.passed for check in asked] == [True] * (len(asked) - 1) + [False]
+    rest = decision.checks[len(asked) :]
+    assert {check.sentence for check in rest} == {NOT_ASKED}
+    assert len(decision.checks) == len(RULES)
+    assert len(decision.rejections) == 1
+
+
+def test_the_state_is_asked_before_anything_can_go_wrong(make_gate_input: Make) -> None:
+    broken = make_gate_input(state=TradingState.HALTED, draft=None, account=None, limits=None)
+    assert decide(broken).codes == ("state",)
+
+
+def test_the_refusal_of_the_state_says_who_and_why(make_gate_input: Make) -> None:
+    halted = make_gate_input(
+        state=TradingState.HALTED, state_source="the HALT file", state_reason="moving house"
+    )
+    sentence = decide(halted).rejections[0].sentence
+    assert sentence.startswith("Trading is HALTED by the HALT file: moving house.")
+
+
+def test_amber_halves_the_size(make_gate_input: Make) -> None:
+    whole = decide(make_gate_input(account=account("97500.01")))
+    half = decide(make_gate_input(account=account("97500")))
+    assert (whole.lots, half.lots) == (D("0.66"), D("0.33"))
+    assert half.risk <= D(250)
+
+
+def test_an_order_that_would_lock_at_full_size_is_asked_again_at_half(make_gate_input: Make) -> None:
+    limits = replace(LIMITS, risk_per_trade=D("0.045"))
+    decision = decide(make_gate_input(limits=limits, instrument=DEEP))
+    assert D(2200) < decision.risk <= D(2250)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"draft": draft(unproven=True), "mode": Mode.PAPER}, id="unproven"),
+        pytest.param({"draft": draft(tier=Tier.LOW), "mode": Mode.PAPER}, id="Low"),
+        pytest.param({"draft": draft(expected_value_bp=None), "mode": Mode.PAPER}, id="unknown value"),
+        pytest.param({"draft": draft(expected_value_bp=D(-1)), "mode": Mode.PAPER}, id="negative value"),
+        pytest.param({"draft": draft(unproven=True), "mode": Mode.DEMO}, id="unproven on demo"),
+        pytest.param({"mode": Mode.MICRO}, id="micro"),
+    ],
+)
+def test_the_smallest_size(make_gate_input: Make, changes: dict[str, Any]) -> None:
+    assert decide(make_gate_input(**changes)).lots == BTC.volume_min
+
+
+@pytest.mark.parametrize("mode", [Mode.PAPER, Mode.DEMO, Mode.LIVE])
+def test_the_full_size(make_gate_input: Make, mode: Mode) -> None:
+    assert decide(make_gate_input(mode=mode)).lots == D("0.66")
+
+
+def test_an_unknown_confidence_is_said_to_be_unknown(make_gate_input: Make) -> None:
+    world = make_gate_input(draft=draft(confidence=UNKNOWN, tier=Tier.LOW), mode=Mode.PAPER)
+    tier = next(c for c in decide(world).checks if c.code == "tier")
+    assert "confidence unknown of 0 outcomes" in tier.sentence
+
+
+def test_a_naked_position_is_named(make_gate_input: Make) -> None:
+    naked = replace(ETH_HELD, stop=None, ticket="48790114")
+    sentence = decide(make_gate_input(account=account(positions=(naked,)))).rejections[0].sentence
+    assert "Position 48790114 has no stop." in sentence
+
+
+def test_a_rule_that_breaks_refuses_by_name(make_gate_input: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(facts: gate.Facts) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    for i, rule in enumerate(RULES):
+        broken = (*RULES[:i], replace(rule, ask=explode), *RULES[i + 1 :])
+        with monkeypatch.context() as patch:
+            patch.setattr(gate, "RULES", broken)
+            decision = decide(make_gate_input())
+        assert decision.codes == ("rule_error",)
+        assert not decision.approved
+        assert decision.checks[i].passed is False
+        assert f"The rule {rule.title} could not be answered" in decision.rejections[0].sentence
+
+
+def test_an_answer_that_is_not_true_refuses(make_gate_input: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in (None, 1, "yes"):
+        odd = gate.Answer(passed=answer, sentence="Odd.")
+        patched = (replace(RULES[0], ask=lambda facts, odd=odd: odd), *RULES[1:])
+        monkeypatch.setattr(gate, "RULES", patched)
+        assert decide(make_gate_input()).codes == ("state",)
+
+
+@pytest.mark.parametrize(
+    ("state", "by_person", "approved"),
+    [
+        (TradingState.ACTIVE, False, True),
+        (TradingState.REDUCING, False, True),
+        (TradingState.HALTED, False, False),
+        (TradingState.HALTED, True, True),
+        (None, False, False),
+        ("active", False, False),
+        (None, True, True),
+        (TradingState.HALTED, None, False),
+        (TradingState.HALTED, 1, False),
+    ],
+)
+def test_closes(state: TradingState, by_person: bool, approved: bool) -> None:
+    decision = decide_close(state=state, by_person=by_person, state_source="the panel", state_reason="test")
+    assert decision.approved is approved
+    assert decision.codes == (() if approved else ("state",))
+    assert len(decision.checks) == 1

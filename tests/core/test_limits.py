@@ -1,0 +1,118 @@
+"""Rate limits, cool-down, one trade a market, open positions."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal as D
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.worlds import LIMITS, NOW, account, draft, pending, position, usage
+from trading.core import limits
+from trading.core.types import Limits, Pending, Position, Tier
+
+CEILINGS = st.builds(
+    Limits,
+    risk_per_trade=st.decimals("0.0001", "0.1", places=4),
+    max_positions=st.integers(0, 10),
+    signals_per_hour=st.integers(0, 50),
+    high_per_hour=st.integers(0, 50),
+    cool_down=st.timedeltas(timedelta(0), timedelta(hours=2)),
+    signal_ttl=st.timedeltas(timedelta(0), timedelta(hours=1)),
+    gap_buffer_bp=st.decimals(0, 100, places=1),
+)
+
+
+@pytest.mark.parametrize(("used", "passed"), [(0, True), (9, True), (10, False), (11, False)])
+def test_ten_signals_an_hour(used: int, passed: bool) -> None:
+    assert limits.signals_per_hour(usage(signals_last_hour=used), LIMITS).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("tier", "used", "passed"),
+    [(Tier.HIGH, 4, True), (Tier.HIGH, 5, False), (Tier.MEDIUM, 5, True), (Tier.LOW, 99, True)],
+)
+def test_five_high_signals_an_hour(tier: Tier, used: int, passed: bool) -> None:
+    answer = limits.high_per_hour(draft(tier=tier), usage(high_last_hour=used), LIMITS)
+    assert answer.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("ago", "passed"),
+    [
+        pytest.param(None, True, id="none before"),
+        pytest.param(timedelta(minutes=15), True, id="exactly over"),
+        pytest.param(timedelta(minutes=15) - timedelta(microseconds=1), False, id="not quite"),
+        pytest.param(timedelta(minutes=-1), False, id="in the future"),
+    ],
+)
+def test_cool_down(ago: timedelta | None, passed: bool) -> None:
+    last = None if ago is None else NOW - ago
+    assert limits.cool_down(usage(last_signal_at=last), LIMITS, NOW).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("busy", "positions", "coming", "passed"),
+    [
+        pytest.param("", (), (), True, id="free"),
+        pytest.param("unknown", (), (), False, id="an unknown order"),
+        pytest.param("", (position(),), (), False, id="a position at the venue"),
+        pytest.param("", (position("ETH-USD"),), (pending("1"),), True, id="other markets"),
+        pytest.param("", (), (pending("1", "BTC-USD"),), False, id="on its way"),
+    ],
+)
+def test_one_per_market(
+    busy: str, positions: tuple[Position, ...], coming: tuple[Pending, ...], passed: bool
+) -> None:
+    answer = limits.one_per_market(draft(), usage(busy=busy), account(positions=positions), coming)
+    assert answer.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("counted", "positions", "coming", "passed"),
+    [
+        pytest.param(2, 0, 0, True, id="two counted"),
+        pytest.param(3, 0, 0, False, id="three counted"),
+        pytest.param(0, 3, 0, False, id="three at the venue"),
+        pytest.param(1, 1, 2, False, id="one open, two on their way"),
+        pytest.param(1, 1, 1, True, id="one open, one on its way"),
+    ],
+)
+def test_open_positions(counted: int, positions: int, coming: int, passed: bool) -> None:
+    answer = limits.open_positions(
+        usage(open_positions=counted),
+        account(positions=(position(),) * positions),
+        (pending("1"),) * coming,
+        LIMITS,
+    )
+    assert answer.passed is passed
+
+
+@given(CEILINGS, CEILINGS)
+def test_tightening_only_tightens_and_order_does_not_matter(a: Limits, b: Limits) -> None:
+    tight = limits.tighten(a, b)
+    assert tight == limits.tighten(b, a) == limits.tighten(tight, a)
+    for name in ("risk_per_trade", "max_positions", "signals_per_hour", "high_per_hour", "signal_ttl"):
+        assert getattr(tight, name) == min(getattr(a, name), getattr(b, name))
+    for name in ("cool_down", "gap_buffer_bp"):
+        assert getattr(tight, name) == max(getattr(a, name), getattr(b, name))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"risk_per_trade": D("NaN")},
+        {"max_positions": -1},
+        {"signals_per_hour": None},
+        {"high_per_hour": 1.5},
+        {"cool_down": timedelta(-1)},
+        {"signal_ttl": None},
+        {"gap_buffer_bp": D(-1)},
+    ],
+)
+def test_a_ceiling_that_cannot_be_read_is_refused(broken: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        limits.tighten(LIMITS, replace(LIMITS, **broken))
+    with pytest.raises(ValueError, match="must"):
+        limits.tighten(replace(LIMITS, **broken), LIMITS)
