@@ -32,6 +32,14 @@ class ReplayFeed:
         self._symbol = symbol
         self.candles: Candles = load_candles(self._path)
 
+    def keep(self, *, since: datetime | None, until: datetime | None) -> None:
+        """Forget every bar outside ``since <= open < until``; None leaves that end as it is."""
+        first, end = np.searchsorted(
+            self.candles.open_ms,
+            [ms_from_utc(since) if since else 0, ms_from_utc(until) if until else np.iinfo(np.int64).max],
+        )
+        self.candles = self.candles[first:end]
+
     @property
     def first(self) -> datetime:
         """When the first bar opened."""

@@ -60,8 +60,10 @@ class Bootstrapped:
     opened: bool = False
 
 
-def run(*, now: datetime, sources: Sources, owner: Owner) -> Bootstrapped:
+def run(*, now: datetime, sources: Sources, owner: Owner | None) -> Bootstrapped:
     """Make whatever is missing and show the markets that were chosen; changes nothing the second time.
+
+    owner: None where nobody signs in, as in a replay.
 
     The kill switch is opened only while nobody has ever touched it: a halt is never undone here.
     """
@@ -76,7 +78,7 @@ def run(*, now: datetime, sources: Sources, owner: Owner) -> Bootstrapped:
         if not sources.reached:
             accounts.append(_account(SYNTHETIC, now=now))
         opened = kill_switch.open_fresh(now=now)
-        name, password = _owner(owner)
+        name, password = _owner(owner) if owner else ("", "")
     return Bootstrapped(
         markets=tuple(filter(None, markets)),
         accounts=tuple(filter(None, accounts)),

@@ -1,0 +1,96 @@
+"""Play a file of one-minute candles through the same services as a live market, in a scratch database."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from rich.console import Console
+from rich.table import Table
+
+from trading.feeds.replay import BadCandleFile, ReplayFeed
+from trading.management import arguments
+from trading.management.progress import MinuteProgress
+from trading.management.scratch import scratch_database
+from trading.services import replay
+from trading.strategies import ALL
+
+
+class Command(BaseCommand):
+    help = __doc__
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="columns timestamp, open, high, low, close, volume")
+        parser.add_argument("--market", required=True, help="what the market is called, such as BTC-USD")
+        parser.add_argument("--strategy", required=True, help=f"one of {', '.join(sorted(ALL))}")
+        parser.add_argument("--from", dest="since", help="play from here on, ISO date in UTC")
+        parser.add_argument("--to", dest="until", help="play up to here")
+        parser.add_argument("--days", type=int, help="play so many days from the beginning")
+        parser.add_argument("--json", action="store_true", help="print one JSON object; progress goes to stderr")
+        parser.add_argument("--keep", action="store_true", help="leave the scratch database and say where it is")
+
+    def handle(self, **options: Any) -> None:
+        feed = _feed(options)
+        if options["strategy"] not in ALL:
+            known = ", ".join(sorted(ALL))
+            raise arguments.bad_input(f"there is no strategy {options['strategy']!r}; known are: {known}")
+        began = time.monotonic()
+        with scratch_database(keep=options["keep"]) as place:
+            stage = replay.prepare(
+                market_key=options["market"], strategy=options["strategy"], now=feed.first
+            )
+            minutes = int((feed.end - feed.first).total_seconds()) // 60
+            with MinuteProgress(self.stderr, options["market"], minutes=minutes) as progress:
+                replay.play(
+                    stage,
+                    feed,
+                    cadence=replay.Cadence(),
+                    told=lambda _now: progress.advance(minutes=1, bars=1),
+                )
+            found = replay.figures(stage, feed, strategy=options["strategy"])
+        seconds = time.monotonic() - began
+        self.stderr.write(f"{found['candles']:,} candles in {seconds:.1f} s, {found['candles'] / seconds:,.0f} a second")
+        if options["keep"]:
+            self.stderr.write(f"The scratch database was left: {place}")
+        self._tell(found, as_json=options["json"])
+
+    def _tell(self, found: dict[str, Any], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(found, sort_keys=True))
+            return
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for name, value in found.items():
+            table.add_row(name, _words(name, value))
+        Console(file=self.stdout).print(table)
+
+
+def _feed(options: dict[str, Any]) -> ReplayFeed:
+    """The file, cut to the part that is played; a sentence and exit code 2 when there is nothing to play."""
+    try:
+        feed = ReplayFeed(options["file"])
+    except BadCandleFile as error:
+        raise arguments.bad_input(f"nothing was played: {error}") from error
+    since = arguments.instant(options["since"], name="--from") if options["since"] else None
+    until = arguments.instant(options["until"], name="--to") if options["until"] else None
+    if options["days"] is not None:
+        if until is not None or options["days"] < 1:
+            raise arguments.bad_input("--days must be at least 1 and cannot stand beside --to")
+        until = (since or feed.first) + timedelta(days=options["days"])
+    feed.keep(since=since, until=until)
+    if not len(feed.candles):
+        raise arguments.bad_input(f"nothing was played: {options['file'].name} has no candles in that range")
+    return feed
+
+
+def _words(name: str, value: Any) -> str:
+    if name == "trades":
+        return f"{len(value)}, listed with --json"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {word}" for key, word in value.items()) or "none"
+    return str(value)
