@@ -22,7 +22,7 @@ from django.db.models import Count, F, Sum
 
 from trading.candle_store.coverage import cover
 from trading.core.timeframes import DAY_MS, MINUTE_MS
-from trading.models import Gap, GapKind
+from trading.models import Gap, GapKind, candle_id
 
 OUTAGE_MINUTES = 30
 USUAL_DENSITY = 0.9
@@ -30,17 +30,12 @@ LEAST_KNOWN_MINUTES = 60
 
 # The openings of a range with one neighbour on each side, all inside one covered stretch.
 _OPENS = """
-    SELECT open_ms FROM trading_candle WHERE market_id = %s
-    AND open_ms >= COALESCE((
-        SELECT max(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms >= %s AND open_ms < %s), %s)
-    AND open_ms <= COALESCE((
-        SELECT min(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms >= %s AND open_ms < %s), %s)
-    ORDER BY open_ms
+    SELECT open_ms FROM trading_candle
+    WHERE id >= COALESCE((SELECT max(id) FROM trading_candle WHERE id >= %s AND id < %s), %s)
+    AND id <= COALESCE((SELECT min(id) FROM trading_candle WHERE id >= %s AND id < %s), %s)
+    ORDER BY id
 """
-_OPENS_BETWEEN = """
-    SELECT open_ms FROM trading_candle WHERE market_id = %s AND open_ms >= %s AND open_ms < %s
-    ORDER BY open_ms
-"""
+_OPENS_BETWEEN = "SELECT open_ms FROM trading_candle WHERE id >= %s AND id < %s ORDER BY id"
 _GAPS = """
     SELECT id, start_ms, end_ms, kind FROM trading_gap
     WHERE market_id = %s AND start_ms < %s AND end_ms > %s ORDER BY start_ms
@@ -91,10 +86,16 @@ def mark_complete(market_id: int, *, from_ms: int, to_ms: int, now: datetime) ->
 
 def _opens_around(market_id: int, asked: Stretch, known: Stretch) -> np.ndarray:
     """Openings in ``asked`` and of one neighbour on each side within ``known``, (T,) int64."""
-    before = (market_id, known.start_ms, asked.start_ms, asked.start_ms)
-    after = (market_id, asked.end_ms, known.end_ms, asked.end_ms - 1)
+    bounds = (
+        known.start_ms,
+        asked.start_ms,
+        asked.start_ms,
+        asked.end_ms,
+        known.end_ms,
+        asked.end_ms - MINUTE_MS,
+    )
     with connection.cursor() as cursor:
-        cursor.execute(_OPENS, (market_id, *before, *after))
+        cursor.execute(_OPENS, [candle_id(market_id, bound) for bound in bounds])
         return np.fromiter((row[0] for row in cursor), dtype=np.int64)
 
 
@@ -182,7 +183,7 @@ def _outages(market_id: int, gaps: list[Stretch], known: Stretch) -> list[Stretc
 
 def _opens_between(market_id: int, start_ms: int, end_ms: int) -> np.ndarray:
     with connection.cursor() as cursor:
-        cursor.execute(_OPENS_BETWEEN, (market_id, start_ms, end_ms))
+        cursor.execute(_OPENS_BETWEEN, (candle_id(market_id, start_ms), candle_id(market_id, end_ms)))
         return np.fromiter((row[0] for row in cursor), dtype=np.int64)
 
 

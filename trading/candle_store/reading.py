@@ -11,26 +11,27 @@ from django.db import connection
 from trading.candle_store.coverage import covered
 from trading.core.timeframes import MINUTE_MS, resample, timeframe_ms
 from trading.core.types import Candles
+from trading.models import candle_id
 
 _FIELDS = 6
 
 _RANGE = """
     SELECT open_ms, "open", high, low, "close", volume FROM trading_candle
-    WHERE market_id = %s AND open_ms >= %s AND open_ms < %s ORDER BY open_ms
+    WHERE id >= %s AND id < %s ORDER BY id
 """
 _LAST = """
     SELECT open_ms, "open", high, low, "close", volume FROM trading_candle
-    WHERE market_id = %s AND open_ms < %s ORDER BY open_ms DESC LIMIT %s
+    WHERE id >= %s AND id < %s ORDER BY id DESC LIMIT %s
 """
 _ENDS = """
-    SELECT (SELECT min(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms < %s),
-           (SELECT max(open_ms) FROM trading_candle WHERE market_id = %s AND open_ms < %s)
+    SELECT (SELECT open_ms FROM trading_candle WHERE id >= %s AND id < %s ORDER BY id LIMIT 1),
+           (SELECT open_ms FROM trading_candle WHERE id >= %s AND id < %s ORDER BY id DESC LIMIT 1)
 """
 
 
 def between(market_id: int, start_ms: int, end_ms: int) -> Candles:
     """All stored one-minute bars with ``start_ms <= open_ms < end_ms`` as (T,) arrays, oldest first."""
-    return _arrays(_query(_RANGE, (market_id, start_ms, end_ms)))
+    return _arrays(_query(_RANGE, (candle_id(market_id, start_ms), candle_id(market_id, end_ms))))
 
 
 def window(market_id: int, *, until_ms: int, bars: int, timeframe: str = "1m") -> Candles:
@@ -44,7 +45,7 @@ def window(market_id: int, *, until_ms: int, bars: int, timeframe: str = "1m") -
         raise ValueError(f"a window needs at least one bar, was {bars}")
     length = timeframe_ms(timeframe)
     if length == MINUTE_MS:
-        table = _query(_LAST, (market_id, until_ms, bars))
+        table = _query(_LAST, (candle_id(market_id, 0), candle_id(market_id, until_ms), bars))
         return _arrays(table[:, ::-1])
     return _longer(market_id, until_ms=until_ms, bars=bars, timeframe=timeframe)
 
@@ -53,7 +54,7 @@ def _longer(market_id: int, *, until_ms: int, bars: int, timeframe: str) -> Cand
     """The last closed bars of a timeframe above one minute."""
     length = timeframe_ms(timeframe)
     with connection.cursor() as cursor:
-        cursor.execute(_ENDS, (market_id, until_ms, market_id, until_ms))
+        cursor.execute(_ENDS, 2 * (candle_id(market_id, 0), candle_id(market_id, until_ms)))
         oldest, newest = cursor.fetchone()
     if oldest is None:
         return Candles.empty()

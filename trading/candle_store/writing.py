@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from django.db import connection, transaction
 
-from trading.candle_store.copying import copy_rows
+from trading.candle_store.copying import candle_ids, copy_rows
 from trading.candle_store.reading import between
 from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles, ms_from_utc
@@ -20,7 +20,7 @@ from trading.models import Market
 CHUNK = 100_000
 # On PostgreSQL a copy through a staging table beats single rows from about here.
 COPY_FROM = 200
-# Seven values a row: SQLite's smallest limit of values in one statement is 999.
+# Eight values a row: SQLite's smallest limit of values in one statement is 999.
 ROWS_A_STATEMENT = 100
 
 _COLUMNS = ("open", "high", "low", "close", "volume")
@@ -31,15 +31,13 @@ _LOCK = """
     WHERE id = %s
 """
 _COUNT_RESTATED = "UPDATE trading_market SET restated_candles = restated_candles + %s WHERE id = %s"
-_INSERT = (
-    'INSERT INTO trading_candle (market_id, open_ms, "open", high, low, "close", volume, restated) VALUES '
-)
+_INSERT = 'INSERT INTO trading_candle (id, market_id, open_ms, "open", high, low, "close", volume, restated) VALUES '
 _RESTATE = """
-    ON CONFLICT (market_id, open_ms) DO UPDATE
+    ON CONFLICT (id) DO UPDATE
     SET "open" = excluded."open", high = excluded.high, low = excluded.low, "close" = excluded."close",
         volume = excluded.volume, restated = trading_candle.restated + 1
 """
-_ROW = "(%s, %s, %s, %s, %s, %s, %s, 0)"
+_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, 0)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +76,17 @@ def append(market_id: int, candles: Candles, *, now: datetime) -> Appended:
                 raise Market.DoesNotExist(f"there is no market with the id {market_id}")
         for start in range(0, len(candles), CHUNK):
             total += _append_chunk(market_id, candles[start : start + CHUNK])
-        if total.restated:
-            with connection.cursor() as cursor:
-                cursor.execute(_COUNT_RESTATED, (total.restated, market_id))
+        _finish(market_id, total)
     return total
+
+
+def _finish(market_id: int, total: Appended) -> None:
+    with connection.cursor() as cursor:
+        if total.restated:
+            cursor.execute(_COUNT_RESTATED, (total.restated, market_id))
+        if total.new >= CHUNK and connection.vendor == "postgresql":
+            # Without fresh statistics the planner sorts a whole market to find its newest bars.
+            cursor.execute("ANALYZE trading_candle")
 
 
 def _append_chunk(market_id: int, candles: Candles) -> Appended:
@@ -100,8 +105,9 @@ def _append_chunk(market_id: int, candles: Candles) -> Appended:
 def _upsert(market_id: int, candles: Candles, wanted: np.ndarray) -> None:
     """Insert or restate the ``wanted`` (T,) bars, many rows to a statement."""
     columns = [getattr(candles, name)[wanted] for name in ("open_ms", *_COLUMNS)]
-    # The columns' types turn the doubles of market and opening back into whole numbers, exactly.
-    table = np.column_stack([np.full(len(columns[0]), market_id), *columns])
+    # The columns' types turn the doubles of key, market and opening back into whole numbers, exactly.
+    keys = candle_ids(market_id, columns[0])
+    table = np.column_stack([keys, np.full(len(keys), market_id), *columns])
     full = len(table) - len(table) % ROWS_A_STATEMENT
     with connection.cursor() as cursor:
         if full:

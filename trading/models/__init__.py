@@ -3,7 +3,7 @@
 from trading.models.account import Account, AccountDay, ProgrammeProfile, ProgrammeVersion
 from trading.models.event import Event, Severity, TaskHealth, TaskRun, TaskState
 from trading.models.kill_switch import DeskStatus, KillSwitch, Lease
-from trading.models.market import Candle, Coverage, Gap, GapKind, Market
+from trading.models.market import Candle, Coverage, Gap, GapKind, Market, candle_id
 from trading.models.order import Fill, Order, OrderIntent, PaperBook, PaperEntry, Trade, TradeState
 from trading.models.risk import RiskSnapshot
 from trading.models.signal import Outcome, OutcomeState, Scan, Signal, StrategySwitch
@@ -39,4 +39,5 @@ __all__ = [
     "TaskState",
     "Trade",
     "TradeState",
+    "candle_id",
 ]

@@ -71,9 +71,7 @@ def read(signal_id: int | str, *, now: datetime) -> SignalPage | None:
 def _path(signal: Signal, outcome: Outcome | None) -> list[tuple[int, float]]:
     if outcome is None:
         return []
-    rows = Candle.objects.filter(
-        market=signal.market_id, open_ms__gte=signal.open_ms, open_ms__lt=outcome.seen_to_ms
-    )
+    rows = Candle.objects.stretch(signal.market_id, signal.open_ms, outcome.seen_to_ms)
     points = list(rows.order_by("open_ms").values_list("open_ms", "close")[: 7 * 1440])
     step = max(1, -(-len(points) // PATH_POINTS))
     thinned = points[::step]
