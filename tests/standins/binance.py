@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.standins.recorded import MINUTE_MS, Bar, Recording, decimal
 from tests.standins.server import Reply, Request, Standin, as_json
 
@@ -16,13 +18,14 @@ class BinanceStandin(Standin):
     """Serves recordings by (base, quote), e.g. ``("BTC", "USDT")``; oldest first, the running minute included.
 
     newest_only: behave like an exchange that keeps only so many newest bars and ignores the end
-    of the asked range.
+    of the asked range.  twist: changes the rows of candle answers.
     """
 
     def __init__(self, markets: dict[tuple[str, str], Recording], *, host: str = "127.0.0.1", port: int = 0):
         super().__init__(host=host, port=port)
         self.markets = markets
         self.newest_only: int | None = None
+        self.twist: Callable[[list[list[object]]], list[list[object]]] | None = None
 
     def reply(self, request: Request) -> Reply:
         match request.path:
@@ -53,7 +56,8 @@ class BinanceStandin(Standin):
             bars = [bar for bar in kept if bar.open_ms >= start]
         else:
             bars = list(market.shown(start, end, now_ms=now_ms))
-        return as_json([_row(bar) for bar in (bars[:limit] if "startTime" in query else bars[-limit:])])
+        rows = [_row(bar) for bar in (bars[:limit] if "startTime" in query else bars[-limit:])]
+        return as_json(self.twist(rows) if self.twist else rows)
 
 
 def _symbol(base: str, quote: str) -> dict[str, object]:

@@ -18,6 +18,7 @@ COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 NUMBERS = COLUMNS[1:]
 # A stamp counted in one unit is a thousand times a stamp in the next; these borders lie between.
 _UNITS = ((10**11, "s"), (10**14, "ms"), (10**17, "us"), (10**19, "ns"))
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 # So many one-minute bars never all keep five minutes apart by chance.
 _ENOUGH_TO_TELL = 30
@@ -48,10 +49,25 @@ def save_candles(path: Path, candles: Candles) -> None:
     """
     stamps = pa.array(candles.open_ms).cast(pa.timestamp("ms", tz="UTC"))
     table = pa.table({"timestamp": stamps, **{name: getattr(candles, name) for name in NUMBERS}})
-    if _ending(path) == ".parquet":
-        pa.parquet.write_table(table, path, compression="zstd")
-    else:
-        pa.csv.write_csv(table, path, pa.csv.WriteOptions(quoting_style="none"))
+    ending = _ending(path)
+    # Written beside and moved into place: a file of this name is whole or not there.
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if ending == ".parquet":
+            pa.parquet.write_table(table, part, compression="zstd")
+        else:
+            _write_csv(part, table)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_csv(path: Path, table: pa.Table) -> None:
+    """pyarrow would put the names of the columns in quotes."""
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
+    with path.open("wb") as file:
+        file.write((",".join(COLUMNS) + "\n").encode())
+        pa.csv.write_csv(table, file, options)
 
 
 def _ending(path: Path) -> str:
@@ -136,6 +152,10 @@ def _stamps(column: pa.Array, first_line: int) -> np.ndarray:
 
 
 def _iso(column: pa.Array, first_line: int) -> pa.Array:
+    dated = np.asarray(pc.match_substring_regex(column, _DATE))
+    if not dated.all():
+        row = int((~dated).argmax())
+        raise BadCandleFile(_not("timestamp", "a time", column[row], _place(first_line, row)))
     zoned = np.asarray(pc.match_substring_regex(column, _ZONE))
     if zoned.any() != zoned.all():
         row = int(np.argmax(zoned != zoned[0]))
@@ -186,10 +206,12 @@ def _cast(name: str, column: pa.Array, kind: pa.DataType, first_line: int) -> pa
                 what = "a time" if pa.types.is_timestamp(kind) else "a number"
                 if pa.types.is_integer(kind):
                     what = "a whole number"
-                raise BadCandleFile(
-                    f"column {name} at {_place(first_line, row)} is not {what}: {str(value)[:60]!r}"
-                ) from error
+                raise BadCandleFile(_not(name, what, value, _place(first_line, row))) from error
         raise
+
+
+def _not(name: str, what: str, value: pa.Scalar, place: str) -> str:
+    return f"column {name} at {place} is not {what}: {str(value)[:60]!r}"
 
 
 def _checked(candles: Candles, first_line: int) -> Candles:

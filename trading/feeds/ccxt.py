@@ -98,12 +98,15 @@ class CcxtFeed:
         return conclude(sifted, asked, settled_ms=settled)
 
     def _rows(self, symbol: str, asked: Window) -> list[Any]:
+        self._exchange.last_json_response = None
         with self._sorted_errors():
             rows = self._exchange.fetch_ohlcv(
                 symbol, "1m", asked.first_ms, self._page, {"until": asked.asked_ms + MINUTE_MS - 1}
             )
-        if not isinstance(rows, list):
-            raise FeedUnavailable(f"{self.name} answered without a list of candles")
+        raw = self._exchange.last_json_response
+        # ccxt makes an empty list of a page of HTML and of rows that it cannot read.
+        if not isinstance(rows, list) or raw is None or (isinstance(raw, list) and raw and not rows):
+            raise FeedUnavailable(f"{self.name} answered without readable candles")
         return rows
 
     def _reaching_back(self, rows: list[Any], asked: Window) -> list[Any]:
@@ -168,6 +171,7 @@ def _connected(kind: Any, *, url: str | None, api_key: str | None, secret: str |
     spot = {"fetchMarkets": {"types": ["spot"]}, "defaultType": "spot", "fetchMargins": False}
     exchange.options.update(spot if exchange.id.startswith("binance") else {"defaultType": "spot"})
     exchange.has["fetchCurrencies"] = False
+    exchange.enableLastJsonResponse = True
     if url:
         exchange.urls["api"] = _moved(exchange.urls["api"], url.rstrip("/"))
     return exchange

@@ -90,7 +90,9 @@ def pages(feed: Feed, *, symbol: str, since: datetime, until: datetime, now: dat
     """
     while since < until:
         answer = feed.fetch_closed(symbol=symbol, since=since, until=until, now=now)
-        yield answer
-        if answer.complete_to <= since:
+        stuck = answer.complete_to <= since
+        if not stuck or len(answer.candles) or answer.refused:
+            yield answer
+        if stuck:
             return
         since = answer.complete_to

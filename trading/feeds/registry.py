@@ -28,7 +28,7 @@ def make_feed(name: str, **options: object) -> Feed:
     and whatever the class raises for its options.
     """
     family, _, exchange = name.partition(":")
-    if family not in FEEDS or bool(exchange) != (family == "ccxt"):
+    if family not in FEEDS or bool(exchange) != (family == "ccxt") or name.endswith(":"):
         known = ", ".join("ccxt:<exchange>" if feed == "ccxt" else feed for feed in FEEDS)
         raise FeedRejected(f"there is no feed {name!r}; known are {known}")
     return FEEDS[family](exchange, **options) if exchange else FEEDS[family](**options)
