@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from trading.admin.base import EndlessAdmin, FactAdmin, KeptAdmin, opened_at
-from trading.models import Candle, Gap, Market
+from trading.models import Candle, Coverage, Gap, Market, candle_id
 
 _HELD_BY_THE_MARKET = (
     "key",
@@ -35,7 +35,7 @@ _HELD_BY_THE_MARKET = (
 
 
 class MarketFilter(admin.SimpleListFilter):
-    """One market at a time, so that the list is read from its index; the first enabled one by default."""
+    """One market at a time, so that the list is read by its key; the first enabled one by default."""
 
     title = "market"
     parameter_name = "market"
@@ -59,7 +59,10 @@ class MarketFilter(admin.SimpleListFilter):
             }
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return queryset.filter(market_id=self.value()) if self.value() else queryset.none()
+        chosen = self.value()
+        if chosen is None:
+            return queryset.none()
+        return queryset.filter(pk__gte=candle_id(int(chosen), 0), pk__lt=candle_id(int(chosen) + 1, 0))
 
 
 @admin.register(Market)
@@ -90,12 +93,27 @@ class CandleAdmin(EndlessAdmin):
     list_filter = (MarketFilter,)
     list_select_related = ("market",)
     list_per_page = 60
-    ordering = ("market", "-open_ms")
+    ordering = ("-id",)
     sortable_by = ()
 
     @admin.display(description="opening")
     def minute(self, candle: Candle) -> datetime | None:
         return opened_at(candle.open_ms)
+
+
+@admin.register(Coverage)
+class CoverageAdmin(FactAdmin):
+    list_display = ("market", "badge", "start", "end")
+    list_filter = (("market", admin.RelatedOnlyFieldListFilter),)
+    list_select_related = ("market",)
+
+    @admin.display(description="first minute asked for", ordering="start_ms")
+    def start(self, stretch: Coverage) -> datetime | None:
+        return opened_at(stretch.start_ms)
+
+    @admin.display(description="first minute not asked for", ordering="end_ms")
+    def end(self, stretch: Coverage) -> datetime | None:
+        return opened_at(stretch.end_ms)
 
 
 @admin.register(Gap)

@@ -25,6 +25,7 @@ from trading.models import (
     TaskHealth,
     Trade,
     TradeState,
+    candle_id,
 )
 from trading.selectors.panel import Day
 
@@ -185,10 +186,8 @@ def latest_answers(account_id: int, *, limit: int) -> list[Scan]:
 def prices(markets: Sequence[Market]) -> list[Price]:
     """The newest close of each market and its last day at quarter hours, read by exact opening times."""
     wanted = {m.pk: _quarters(m.newest_ms) for m in markets if m.newest_ms is not None}
-    where = Q(pk__in=[])
-    for market_id, times in wanted.items():
-        where |= Q(market_id=market_id, open_ms__in=times)
-    rows = Candle.objects.filter(where).values_list("market_id", "open_ms", "close").order_by("open_ms")
+    keys = [candle_id(market_id, opening) for market_id, times in wanted.items() for opening in times]
+    rows = Candle.objects.filter(pk__in=keys).values_list("market_id", "open_ms", "close").order_by("open_ms")
     closes: dict[int, list[tuple[int, float]]] = {market_id: [] for market_id in wanted}
     for market_id, open_ms, close in rows:
         closes[market_id].append((open_ms, close))
