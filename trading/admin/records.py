@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from trading.admin.base import FactAdmin
-from trading.models import DeskStatus, Event, KillSwitch, Lease, TaskHealth, TaskRun
+from trading.models import DeskStatus, Event, KillSwitch, Lease, RiskSnapshot, TaskHealth, TaskRun
 
 
 @admin.register(Event)
@@ -18,6 +18,29 @@ class EventAdmin(FactAdmin):
     @admin.display(description="kind", ordering="kind")
     def event_kind(self, event: Event) -> str:
         return event.kind
+
+
+@admin.register(RiskSnapshot)
+class RiskSnapshotAdmin(FactAdmin):
+    list_display = (
+        "at",
+        "account",
+        "badge",
+        "trigger",
+        "state",
+        "level",
+        "equity",
+        "worst_case",
+        "headroom",
+        "used_daily",
+        "used_total",
+        "daily_floor",
+        "total_floor",
+        "open_positions",
+    )
+    list_filter = ("level", "trigger", "account")
+    list_select_related = ("account",)
+    ordering = ("-id",)
 
 
 @admin.register(TaskRun)
