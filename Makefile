@@ -67,8 +67,8 @@ lint: $(BIN)/.developed ## Check style, types, directions of imports, spelling, 
 house: $(BIN)/.developed ## Print the figures of the house: sizes, tests to code, cycles, annotations.
 	@$(BIN)/python bench/house.py
 
-lock: $(BIN)/.developed ## Write requirements.lock and requirements-dev.lock from the pins, with hashes.
-	@for set in requirements requirements-dev; do \
+lock: $(BIN)/.developed ## Write the lock files from the pins, with hashes.
+	@for set in requirements requirements-ccxt requirements-dev; do \
 	  echo "== $$set.lock"; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-emit-package torch --no-annotate --no-header \
@@ -106,8 +106,8 @@ $(BIN)/.installed: $(BIN)/.made requirements.lock
 	@$(PIP) check
 	@touch $@
 
-$(BIN)/.developed: $(BIN)/.installed requirements-dev.lock
-	@echo "== installing $$(grep -c '==' requirements-dev.lock) packages for tests and checks"
-	@$(PIP) install -qq --no-deps --require-hashes -r requirements-dev.lock
+$(BIN)/.developed: $(BIN)/.installed requirements-ccxt.lock requirements-dev.lock
+	@echo "== installing $$(cat requirements-ccxt.lock requirements-dev.lock | grep -c '==') packages for tests and checks"
+	@$(PIP) install -qq --no-deps --require-hashes -r requirements-ccxt.lock -r requirements-dev.lock
 	@$(PIP) check
 	@touch $@

@@ -34,8 +34,8 @@ CLOCK_READS = {
     "time.localtime",
     "time.gmtime",
 }
-# The desk is a loop, so it is its own door: its `run` reads the clock and hands `now` down.
-CLOCK_DOORS = {("trading.services.desk", "run")}
+# The desk is a loop, so it is its own door: the loop reads the clock and hands `now` down.
+CLOCK_DOORS = {("trading.services.desk", "run"), ("trading.services.desk", "_tick_guarded")}
 
 # The only packages that may be imported inside a function: not everyone has them.
 OPTIONAL = {"MetaTrader5", "ccxt", "confluent_kafka", "sentry_sdk"}
