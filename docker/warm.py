@@ -37,4 +37,5 @@ def main() -> None:
         import_module(name)
 
 
-main()
+if __name__ == "__main__":
+    main()
