@@ -94,7 +94,7 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(FeedRejected, match=r"pip install -r requirements-ccxt\.txt"):
+    with pytest.raises(FeedRejected, match=r"pip install --no-deps -r requirements-ccxt\.txt"):
         CcxtFeed("binance")
 
 

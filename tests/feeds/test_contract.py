@@ -42,7 +42,9 @@ def coinbase_case(coinbase: CoinbaseStandin, make_coinbase: Callable[..., Feed],
 @pytest.fixture
 def ccxt_case(binance: BinanceStandin, bars: Candles) -> Iterator[Case]:
     if importlib.util.find_spec("ccxt") is None:
-        pytest.skip("the optional package ccxt is not installed: pip install -r requirements-ccxt.txt")
+        pytest.skip(
+            "the optional package ccxt is not installed: pip install --no-deps -r requirements-ccxt.txt"
+        )
     feed = make_feed("ccxt:binance", url=binance.url)
     yield Case(feed=feed, symbol="BTC/USDT", source=bars, server=binance)
     feed.close()

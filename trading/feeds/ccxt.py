@@ -160,7 +160,7 @@ def _library() -> Any:
         import ccxt
     except ImportError as error:
         raise FeedRejected(
-            "the feed ccxt needs an optional package: run `pip install -r requirements-ccxt.txt`"
+            "the feed ccxt needs an optional package: run `pip install --no-deps -r requirements-ccxt.txt`"
         ) from error
     return ccxt
 
