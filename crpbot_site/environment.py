@@ -371,11 +371,13 @@ def _rules(field: FieldInfo) -> list[Any]:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    fields = {str(field.validation_alias): field for field in Environment.model_fields.values()}
+    fields = Environment.model_fields
+    # A default is told by the field's own name, a value by its variable's.
+    by_any_name = {**fields, **{str(field.validation_alias): field for field in fields.values()}}
     lines = []
     for mistake in error.errors(include_url=False):
-        name = str(mistake["loc"][0])
-        field = fields[name]
+        field = by_any_name[str(mistake["loc"][0])]
+        name = str(field.validation_alias)
         lines.append(f"{name}: {rules.sentence(mistake, limits=limits(field), secret=is_secret(field))}")
     return lines
 

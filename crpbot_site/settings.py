@@ -69,6 +69,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["crpbot_site.panel.formats"]
 
 # --- files that a browser asks for
 STATIC_URL = "/static/"
