@@ -9,7 +9,7 @@ from tests.feeds.conftest import MINUTE, PRESENT, START
 from tests.standins.binance import BinanceStandin
 from tests.standins.server import Request
 from trading.core.types import ms_from_utc
-from trading.feeds.base import FeedRejected, FeedUnavailable, Fetched
+from trading.feeds.base import FeedRejected, FeedUnavailable, Fetched, OutOfReach
 from trading.feeds.ccxt import CcxtFeed
 
 ccxt = pytest.importorskip("ccxt", reason="the optional package ccxt is not installed")
@@ -103,8 +103,12 @@ def test_history_that_is_gone_is_not_called_minutes_without_trades(
     binance: BinanceStandin, feed: CcxtFeed, minutes: int
 ) -> None:
     binance.newest_only = 300
-    with pytest.raises(FeedRejected, match="does not reach back"):
+    with pytest.raises(OutOfReach, match="does not reach back") as caught:
         ask(feed, since=PRESENT - minutes * MINUTE, until=PRESENT - (minutes - 100) * MINUTE)
+    # What it still has can be asked for from there.
+    assert caught.value.oldest > PRESENT - 360 * MINUTE
+    answer = ask(feed, since=caught.value.oldest)
+    assert answer.candles.open_ms[0] == ms_from_utc(caught.value.oldest)
 
 
 def test_an_exchange_that_keeps_only_its_newest_bars_serves_the_live_edge(

@@ -21,6 +21,14 @@ class FeedRejected(Exception):
     """The source refuses this request for good; an operator must change something."""
 
 
+class OutOfReach(FeedRejected):
+    """The source keeps no bars of the asked minutes; ``oldest`` is the opening of the first it still has."""
+
+    def __init__(self, message: str, *, oldest: datetime) -> None:
+        super().__init__(message)
+        self.oldest = oldest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """An answer: closed bars, and how far the source is known to have looked.

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from trading.core.timeframes import MINUTE_MS
-from trading.core.types import Candles, ms_from_utc
-from trading.feeds.base import FeedRejected, FeedUnavailable, Fetched
+from trading.core.types import Candles, ms_from_utc, utc_from_ms
+from trading.feeds.base import FeedRejected, FeedUnavailable, Fetched, OutOfReach
 from trading.feeds.pacing import ServerClock
 from trading.feeds.paging import Window, conclude, floor_minute, nothing, window
-from trading.feeds.validation import sift
+from trading.feeds.validation import EARLIEST_MS, LATEST_MS, sift
 
 # Every exchange of interest gives at least 300 candles a request.
 PAGE = 290
@@ -116,12 +116,14 @@ class CcxtFeed:
         those: a full page that starts late, or only later rows.  Taken at its word, it would
         turn history that cannot be reached into minutes without trades.
         """
-        stamps = [row[0] for row in rows if isinstance(row, list) and row and isinstance(row[0], int)]
+        stamps = [row[0] for row in rows if isinstance(row, list) and row and _is_stamp(row[0])]
         late = bool(stamps) and min(stamps) > asked.first_ms
         if late and (len(rows) >= self._page or min(stamps) > asked.asked_ms):
-            raise FeedRejected(
-                f"{self.name} does not reach back to the asked minutes; its oldest answer is of "
-                f"epoch {min(stamps)} ms, asked for was {asked.first_ms}"
+            oldest, first = utc_from_ms(min(stamps)), utc_from_ms(asked.first_ms)
+            raise OutOfReach(
+                f"{self.name} does not reach back to {first:%Y-%m-%d %H:%M} UTC; "
+                f"its oldest bar is of {oldest:%Y-%m-%d %H:%M} UTC",
+                oldest=oldest,
             )
         return [row for row in rows if not (isinstance(row, list) and _after(row, asked.asked_ms))]
 
@@ -197,6 +199,10 @@ def _columns(rows: list[Any]) -> Candles:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else float("nan")
+
+
+def _is_stamp(value: object) -> bool:
+    return isinstance(value, int) and EARLIEST_MS <= value < LATEST_MS
 
 
 def _after(row: list[Any], last_ms: int) -> bool:

@@ -20,7 +20,7 @@ from trading import candle_store
 from trading.candle_store import Appended, GapChanges, Stretch
 from trading.core.timeframes import DAY_MS, MINUTE_MS
 from trading.core.types import Candles, ms_from_utc, utc_from_ms
-from trading.feeds.base import Feed, FeedRejected, FeedUnavailable, Fetched
+from trading.feeds.base import Feed, FeedRejected, FeedUnavailable, Fetched, OutOfReach
 from trading.feeds.registry import make_feed
 from trading.models import Event, Market
 from trading.services import events
@@ -132,7 +132,13 @@ def fetch(*, market_id: int, now: datetime, until: datetime | None = None, feed:
         reached = market.fetched_to_ms or ms_from_utc(_minute(now - WARM_UP))
         since_ms = reached - REREAD_BARS * MINUTE_MS if market.fetched_to_ms else reached
         for _ in range(MAX_PAGES):
-            page = source.fetch_closed(symbol=market.symbol, since=utc_from_ms(since_ms), until=end, now=now)
+            since = utc_from_ms(since_ms)
+            try:
+                page = source.fetch_closed(symbol=market.symbol, since=since, until=end, now=now)
+            except OutOfReach as error:
+                # Not an error at the live edge: what lies before stays "not yet fetched".
+                since_ms = reached = ms_from_utc(error.oldest)
+                continue
             new += _store(market, page, since_ms=since_ms, now=now, live=True).new
             since_ms = _complete_ms(page)
             if since_ms <= reached or since_ms >= ms_from_utc(end):
