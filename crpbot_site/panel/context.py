@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from crpbot_site.panel import drawings, words
 from crpbot_site.panel.glance import Glance, glance
 from trading.core.headroom import level_of
-from trading.core.types import ZERO
 from trading.models import Scan
 from trading.selectors import overview as reads
 from trading.selectors import readiness
@@ -125,21 +124,21 @@ def _limits(seen: Glance) -> dict[str, Any]:
         return {}
     room, start = seen.room.room, seen.room.day_start.balance
     daily, total = start - room.daily_floor, seen.account.initial_balance - room.total_floor
-    gone_total = max(seen.account.initial_balance - room.equity, ZERO)
     points = reads.curve(seen.account.pk, since=seen.day.start)
     return {
         "daily": Limit(
             floor=room.daily_floor,
             whole=daily,
             left=room.to_daily,
-            gauge=drawings.gauge(room, limit=daily, gone=room.gone_daily, level=room.level),
+            gauge=drawings.gauge(room, limit=daily, gone=start - room.equity, level=room.level),
         ),
         "total": Limit(
             floor=room.total_floor,
             whole=total,
             left=room.to_total,
             gauge=drawings.gauge(
-                room, limit=total, gone=gone_total, level=level_of(room.used_total, breach=False)
+                room,
+                limit=total, gone=seen.account.initial_balance - room.equity, level=level_of(room.used_total, breach=False)
             ),
         ),
         "today_change": room.equity - start,

@@ -12,7 +12,7 @@ from trading.core.types import ZERO, Level, Position, Side
 from trading.selectors.overview import CurvePoint
 
 FULL = Decimal(100)
-CURVE = (300.0, 150.0)
+CURVE = (300.0, 128.0)
 PATH = (1000.0, 190.0)
 SPARK = (100.0, 26.0)
 _HOURS = (("00", 0.0), ("06", 0.25), ("12", 0.5), ("18", 0.75), ("24", 1.0))
@@ -36,7 +36,8 @@ class Gauge:
 def gauge(room: Headroom, *, limit: Decimal, gone: Decimal, level: Level) -> Gauge:
     """Lay out one limit: what is gone, goes at stops or is on its way, is unknown, and is free.
 
-    limit, gone: money, limit > 0.  Parts that would run over the right edge are cut there.
+    limit, gone: money, limit > 0; gone is below 0 after a gain, which stands before the left edge.
+    Parts that would run over an edge are cut there, so that the needle is at the part used.
     """
     edges = [ZERO, gone]
     for part in (room.at_stops + room.pending_risk, room.unknown_risk):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crpbot_site.panel.words import Verdict, reason
+from crpbot_site.panel.words import Verdict, rule
 from trading.core.types import IntentState
 from trading.models import OutcomeState, TradeState
 from trading.selectors.signal_page import SignalPage
@@ -33,7 +33,7 @@ def verdict(page: SignalPage) -> Verdict:
     if not signal.approved:
         code = signal.codes[0] if signal.codes else "rule_error"
         sentence = next((c.get("sentence", "") for c in signal.checks if c.get("passed") is False), "")
-        return Verdict(f"Refused: {reason(code)}.", f"{sentence} {_ending(page)}".strip())
+        return Verdict(f"Refused: {rule(code)}.", f"{sentence} {_ending(page)}".strip())
     if trade is not None and trade.state == TradeState.CLOSED:
         net = trade.profit + trade.commission + trade.swap
         money = f"{net:+,.2f}".replace("-", MINUS)

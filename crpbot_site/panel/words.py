@@ -46,7 +46,12 @@ class Verdict:
 
 def reason(code: str) -> str:
     """A code in words; an unknown code is shown as it stands, without underscores."""
-    return REASONS.get(code) or gate.CODES.get(code) or code.replace("_", " ")
+    return REASONS.get(code) or rule(code)
+
+
+def rule(code: str) -> str:
+    """The title of a rule of the gate."""
+    return gate.CODES.get(code) or code.replace("_", " ")
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -165,7 +170,7 @@ def why_nothing(glance: Glance, funnel: Funnel, top: str) -> Verdict:
         return Verdict("No candle has been judged today.", "Look at Health: a feed or the scan may be silent.")
     if funnel.placed:
         orders = counted(funnel.placed, "order was", "orders were")
-        return Verdict("Something did happen.", f"{orders} placed today; {top or 'no rule'} stopped most of the rest.")
+        return Verdict("Something did happen.", f"{orders} placed today; of the rest, most ended at: {top or 'no rule'}.")
     if not funnel.signals:
         return Verdict("Nothing is wrong: no candle was good enough.", f"Most often: {top}. Nothing for you to do.")
     if funnel.approved:

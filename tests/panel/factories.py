@@ -112,7 +112,7 @@ def make_candles(market: Market, *, now: datetime, minutes: int = 1560, gap: ran
     for back in range(minutes, -1, -1):
         if back in gap:
             continue
-        turn = (minutes - back) / 90
+        turn = (minutes - back) / 90 + len(market.symbol) * 0.1 + market.pk * 2.1
         close = start * (1 + 0.006 * math.sin(turn) + 0.002 * math.sin(turn * 7.3) + 0.0006 * math.sin(turn * 41))
         rows.append(
             Candle(
@@ -239,7 +239,9 @@ def make_trade(signal: Signal, *, ticket: str, net: str | None = None, reason: s
     """The trade of a signal with its order and first fill; closed when a result is given."""
     intent = make_intent(signal)
     at = signal.judged_at + timedelta(seconds=1)
-    Order.objects.create(intent=intent, account=signal.account, market=signal.market, ticket=ticket, placed_at=at)
+    Order.objects.create(
+        intent=intent, account=signal.account, market=signal.market, ticket=ticket, placed_at=at, closed_at=at
+    )
     closed = {} if net is None else _closed(signal, net=net, reason=reason, at=at)
     trade = Trade.objects.create(
         account=signal.account,
@@ -341,12 +343,12 @@ def make_busy_day(world: World) -> World:
     for index, market in enumerate(shown):
         make_candles(market, now=now, gap=range(300, 309) if index == 2 else range(0))
     _answers(account, shown, now=now)
-    opened = make_trade(make_signal(account, shown[0], at=now - timedelta(minutes=70)), ticket="48811207")
+    opened = make_trade(make_signal(account, shown[0], at=now - timedelta(minutes=71)), ticket="48811207")
     positions = [make_position(opened)]
     if len(shown) > 1:
         short = make_signal(account, shown[1], at=now - timedelta(minutes=27), side=Side.SHORT)
         positions.append(make_position(make_trade(short, ticket="48811209"), move="0.0011"))
-        won = make_signal(account, shown[1], at=now - timedelta(minutes=60), strategy="mean_reversion")
+        won = make_signal(account, shown[1], at=now - timedelta(minutes=61), strategy="mean_reversion")
         make_trade(won, ticket="48811203", net="171.12")
         Gap.objects.create(
             market=shown[2],
@@ -355,7 +357,7 @@ def make_busy_day(world: World) -> World:
             kind="outage",
             found_at=now,
         )
-        _outcome(make_signal(account, shown[2], at=now - timedelta(minutes=40), refused="cool_down"))
+        _outcome(make_signal(account, shown[2], at=now - timedelta(minutes=41), refused="cool_down"))
     _course(account, now=now)
     balance = D("101389.08")
     equity = balance + sum((p.profit for p in positions), D(0))
@@ -364,14 +366,22 @@ def make_busy_day(world: World) -> World:
     return world
 
 
+_ASKED = {
+    "inside_range": "momentum",
+    "against_trend": "momentum",
+    "no_excess": "mean_reversion",
+    "volatility_too_low": "mean_reversion",
+}
+
+
 def _answers(account: Account, markets: list[Market], *, now: datetime) -> None:
-    reasons = ("inside_range", "inside_range", "volatility_too_low", "against_trend")
+    reasons = ("inside_range", "no_excess", "volatility_too_low", "against_trend")
     for back in range(50, 0, -1):
         for index, market in enumerate(markets):
             at = now - timedelta(minutes=2 * back)
             reason = reasons[(back + index) % 4]
             note = "It moved 3.1 bp, 9.0 bp of costs." if reason == "volatility_too_low" else ""
-            make_scan(account, market, at=at, strategy="buy_and_hold", reason=reason, note=note)
+            make_scan(account, market, at=at, strategy=_ASKED[reason], reason=reason, note=note)
 
 
 def _outcome(signal: Signal) -> None:

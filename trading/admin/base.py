@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -17,9 +18,11 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from trading.core.types import utc_from_ms
+from trading.models.fields import PRICE_PLACES
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _EXPORT_CHUNK = 2_000
+MINUS = "\u2212"
 
 
 class _Line:
@@ -55,6 +58,26 @@ def synthetic(row: Any) -> bool:
     return any(bool(getattr(getattr(row, name, None), "synthetic", False)) for name in ("market", "account"))
 
 
+def plain(value: Any, *, least: int = 0) -> str:
+    """A number with thousands and at least so many decimals, without idle zeros; nothing when there is none."""
+    if value is None:
+        return ""
+    exact = Decimal(str(value)).normalize()
+    exponent = exact.as_tuple().exponent
+    digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    return f"{exact:,.{max(digits, least)}f}".replace("-", MINUS)
+
+
+def _number_column(field: models.Field[Any, Any], *, least: int) -> Callable[[Any], str]:
+    """A list column that shows a number the way people read it, and sorts by the number."""
+
+    def show(row: Any) -> str:
+        return plain(getattr(row, field.attname), least=least)
+
+    show.__name__ = field.name
+    return admin.display(description=str(field.verbose_name), ordering=field.name)(show)
+
+
 class RowAdmin(ModelAdmin):
     """A list with a CSV export, newest first, that never counts the whole table."""
 
@@ -63,6 +86,17 @@ class RowAdmin(ModelAdmin):
     list_fullwidth = True
     list_filter_sheet = True
     actions: ClassVar[Any] = ["export_csv"]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [self._column(name) for name in super().get_list_display(request)]
+
+    def _column(self, name: Any) -> Any:
+        """Numbers get the panel's digits; every other column is shown as it is."""
+        fields = {field.name: field for field in self.model._meta.concrete_fields}
+        field = fields.get(name) if isinstance(name, str) else None
+        if isinstance(field, models.DecimalField):
+            return _number_column(field, least=2 if field.decimal_places in (2, PRICE_PLACES) else 0)
+        return _number_column(field, least=2) if isinstance(field, models.FloatField) else name
 
     @admin.action(description="Download as CSV", permissions=["view"])
     def export_csv(

@@ -180,7 +180,7 @@ def latest_answers(account_id: int, *, limit: int) -> list[Scan]:
     found: dict[tuple[int, str, str], Scan] = {}
     for scan in rows[:LOOK_BACK]:
         found.setdefault((scan.market_id, scan.strategy, scan.reason), scan)
-    return list(found.values())[:limit]
+    return sorted(found.values(), key=lambda scan: scan.judged_at, reverse=True)[:limit]
 
 
 def prices(markets: Sequence[Market]) -> list[Price]:

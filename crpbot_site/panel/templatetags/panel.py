@@ -156,6 +156,12 @@ def as_reason(code: str) -> str:
 
 
 @register.filter
+def as_rule(code: str) -> str:
+    """A rule's code as its title."""
+    return words.rule(code)
+
+
+@register.filter
 def lasted(later: datetime, earlier: datetime) -> str:
     """The time between two instants in words."""
     return words.span((later - earlier).total_seconds())
