@@ -43,6 +43,7 @@ TABLE: list[Any] = [
         "account_stale",
         id="account seen more than 5 s ago",
     ),
+    pytest.param({"account": account(as_of=NOW - timedelta(days=400))}, "account_stale", id="never seen"),
     pytest.param({"account": account(as_of=NOW + 6 * SECOND)}, "account_stale", id="account from the future"),
     pytest.param({"day": day(proven=False)}, "day_start", id="midnight unproven"),
     pytest.param({"draft": draft(expected_value_bp=None)}, "expected_value", id="expected value unknown"),

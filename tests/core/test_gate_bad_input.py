@@ -31,7 +31,7 @@ NAIVE = datetime(2026, 11, 19, 13, 32, 8, tzinfo=UTC).replace(tzinfo=None)
 BAD: list[Any] = [
     None, True, False, 0, 1, -1, 10**30, 0.0, 1.0, -1.0, float("nan"), float("inf"), float("-inf"),
     D("NaN"), D("sNaN"), D("Infinity"), D("-Infinity"), D(-1), D("-0.01"), D("1e-30"), D("1e30"),
-    "", "0", "1", "nan", "active", "USD", b"1", (), [], {}, [1], {"a": 1}, object(), Exception("x"),
+    "", "0", "1", "nan", "active", "USD", b"1", (), [], {}, [1], {"a": 1}, object, Exception("x"),
     NAIVE, NOW, timedelta(0), timedelta(days=-1), complex(1, 1),
 ]  # fmt: skip
 

@@ -110,6 +110,28 @@ def test_worst_case_below_the_floor_is_locked_not_breached(make_headroom: Make) 
     assert room.worst_case == D(94900)
 
 
+@pytest.mark.parametrize(
+    ("equity", "midnight", "risk", "used"),
+    [
+        pytest.param("100000", "100000", "0", "0", id="nothing"),
+        pytest.param("99000", "100000", "500", "0.3", id="the daily limit binds"),
+        pytest.param("94000", "94000", "500", "0.65", id="the total limit binds"),
+        pytest.param("104000", "100000", "3000", "0", id="still in profit"),
+        pytest.param("104000", "104000", "3000", "0.6", id="the day's start counts, not the initial"),
+    ],
+)
+def test_used_after_an_order(make_headroom: Make, equity: str, midnight: str, risk: str, used: str) -> None:
+    room = make_headroom(account=account(equity), day=day(midnight))
+    assert room.used_after(D(risk)) == D(used)
+    assert (room.daily_limit, room.total_limit) == (D(5000), D(10000))
+
+
+@pytest.mark.parametrize("bad", [D("NaN"), D(-1), None, 1.0])
+def test_used_after_needs_a_risk(make_headroom: Make, bad: D) -> None:
+    with pytest.raises(ValueError, match="risk"):
+        make_headroom().used_after(bad)
+
+
 def test_a_stop_in_profit_adds_no_room(make_headroom: Make) -> None:
     safe = position(price=D(95000), stop=D(94000), profit=D("1169.20"))
     room = make_headroom(account=account("100000", "101169.20", positions=(safe,)))

@@ -171,6 +171,9 @@ def _data_quality(facts: Facts) -> Answer:
 def _account_view(facts: Facts) -> Answer:
     age = aware("now", facts.given.now) - aware("account view", facts.given.account.as_of)
     value, limit = seconds(age), seconds(ACCOUNT_VIEW_LASTS)
+    if age > timedelta(days=1):
+        text = f"The account has not been seen for a day or more, {limit} allowed. Waits for the venue."
+        return Answer(passed=False, sentence=text, value="not seen", limit=limit)
     if abs(age) > ACCOUNT_VIEW_LASTS:
         text = f"The account was seen {value} before the decision, {limit} allowed. Waits for the venue."
         return Answer(passed=False, sentence=text, value=value, limit=limit)
