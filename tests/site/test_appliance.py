@@ -1,0 +1,183 @@
+"""The appliance as a person starts it: one process, one folder, one way to end."""
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+from tests.site.conftest import PROJECT, own_environment
+
+START_SECONDS = 90.0
+WORK_SECONDS = 60.0
+
+
+class Appliance:
+    """A real appliance in a process of its own; `text` is what it has said so far."""
+
+    def __init__(self, folder: Path, *, port: int, **variables: str) -> None:
+        self.port = port
+        self._log = folder / f"log-{time.monotonic_ns()}"
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "appliance", "--port", str(port)],
+                cwd=PROJECT,
+                env={**own_environment(folder / "data"), **variables},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def text(self) -> str:
+        return self._log.read_text()
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and JSON of an answer; status 0 while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return 0, None
+
+    def until(self, seconds: float, done: Callable[[], object]) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.1)
+
+    def until_ready(self) -> None:
+        self.until(START_SECONDS, lambda: self.get("/health/ready")[0] == 200)
+
+    def end(self, number: int = signal.SIGINT) -> tuple[int, float]:
+        """Ask it to end; its code and the seconds it took."""
+        asked = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(30), time.monotonic() - asked
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Appliance]]:
+    """Start appliances over one data folder; whatever still runs at the end is killed."""
+    started: list[Appliance] = []
+
+    def run(*, port: int | None = None, **variables: str) -> Appliance:
+        started.append(Appliance(tmp_path, port=port or servers.free_port(), **variables))
+        return started[-1]
+
+    yield run
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait(10)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Callable[[str], list[Any]]:
+    """Ask the appliance's database, from outside."""
+
+    def ask(query: str) -> list[Any]:
+        with closing(
+            sqlite3.connect(f"file:{tmp_path}/data/crpbot.sqlite3?mode=ro", uri=True, timeout=20)
+        ) as db:
+            return db.execute(query).fetchall()
+
+    return ask
+
+
+def test_a_start_an_end_and_a_second_start(
+    start: Callable[..., Appliance], rows: Callable[[str], list[Any]], tmp_path: Path
+) -> None:
+    first = start()
+    first.until_ready()
+    password = re.findall(r"Password: (\S+)", first.text)
+    assert len(password) == 1
+    assert f"Panel: http://127.0.0.1:{first.port}" in first.text
+    assert "the synthetic market is shown" in first.text
+    first.until(WORK_SECONDS, lambda: rows("select count(*) from trading_scan")[0][0] > 0)
+    judged = dict(rows("select reason, count(*) from trading_scan group by reason"))
+    assert judged
+    assert rows("select distinct source from trading_market where enabled") == [("synthetic",)]
+    assert rows("select count(*) from trading_candle")[0][0] > 60
+    assert rows("select count(*) from trading_risksnapshot")[0][0] > 0
+    assert rows("select name from trading_lease") == [("desk",)]
+
+    code, seconds = first.end()
+    assert code == 0, first.text
+    assert seconds <= 10
+    assert "Traceback" not in first.text
+
+    events = rows("select count(*) from trading_event where kind in ('account_added', 'kill_switch')")
+    second = start(port=first.port)
+    second.until_ready()
+    assert "assword" not in second.text
+    assert rows("select count(*) from trading_event where kind in ('account_added', 'kill_switch')") == events
+    assert second.end(signal.SIGTERM)[0] == 0
+    assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_instance_is_refused_with_a_sentence(start: Callable[..., Appliance]) -> None:
+    first = start()
+    first.until(START_SECONDS, lambda: first.get("/health/live")[0] == 200)
+    same_port, same_folder = start(port=first.port), start()
+    assert same_port.process.wait(30) == 1
+    assert f"Port {first.port} of 127.0.0.1 is taken" in same_port.text
+    assert same_folder.process.wait(30) == 1
+    assert "Another CRPBot works with the folder" in same_folder.text
+    for refused in (same_port, same_folder):
+        assert len(refused.text.splitlines()) == 1
+    assert first.get("/health/live")[0] == 200
+
+
+def test_a_killed_appliance_starts_again_at_once(start: Callable[..., Appliance]) -> None:
+    first = start()
+    first.until(START_SECONDS, lambda: first.get("/health/live")[0] == 200)
+    first.process.kill()
+    first.process.wait(10)
+    second = start(port=first.port)
+    second.until_ready()
+    assert second.end()[0] == 0
+
+
+def test_a_second_ctrl_c_leaves_at_once(start: Callable[..., Appliance]) -> None:
+    first = start()
+    first.until(START_SECONDS, lambda: first.get("/health/live")[0] == 200)
+    first.process.send_signal(signal.SIGINT)
+    first.until(5, lambda: "Ending" in first.text)
+    code, seconds = first.end()
+    assert code in (0, 130)
+    assert seconds < 2
+
+
+def test_a_role_that_falls_ends_the_process_with_an_error(
+    start: Callable[..., Appliance], tmp_path: Path
+) -> None:
+    first = start()
+    first.until_ready()
+    # Without its table the desk cannot hold its lease: it gives up after some attempts, and the rest goes with it.
+    with closing(sqlite3.connect(tmp_path / "data" / "crpbot.sqlite3", timeout=20)) as db:
+        db.execute("drop table trading_lease")
+    assert first.process.wait(60) == 1
+    assert "The role desk ended by itself" in first.text
+
+
+def test_the_panel_is_served_by_it(start: Callable[..., Appliance]) -> None:
+    first = start()
+    first.until(START_SECONDS, lambda: first.get("/health/live")[0] == 200)
+    with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/", timeout=30) as answer:
+        assert "/login/" in answer.url
+        assert "CRPBot" in answer.read().decode()
