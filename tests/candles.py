@@ -22,6 +22,30 @@ def bars(openings: Iterable[int], *, version: int = 0) -> Candles:
     )
 
 
+Row = float | tuple[float, ...] | None
+
+
+def make_candles(rows: Iterable[Row], *, start_ms: int) -> Candles:
+    """One bar a minute from ``start_ms`` on: a price for a flat bar, (open, high, low, close[, volume]), or None.
+
+    None leaves the minute out; a volume that is not named is large.
+    """
+    found = []
+    for number, row in enumerate(rows):
+        if row is not None:
+            values = (row,) * 4 if isinstance(row, int | float) else row
+            found.append((start_ms + number * MINUTE_MS, *values, *((1e6,) if len(values) == 4 else ())))
+    columns = np.array(found, dtype=np.float64).reshape(-1, 6).T
+    return Candles(
+        open_ms=columns[0].astype(np.int64),
+        open=columns[1],
+        high=columns[2],
+        low=columns[3],
+        close=columns[4],
+        volume=columns[5],
+    )
+
+
 def equal(first: Candles, second: Candles) -> bool:
     """Whether two stretches agree in every bit."""
     return all(np.array_equal(getattr(first, name), getattr(second, name)) for name in COLUMNS)

@@ -35,18 +35,17 @@ def touched(candles: Candles, *, side: Side, stop: float, target: float, half_sp
 
 
 def end_on(
-    candles: Candles, index: int, *, side: Side, stop: float, target: float, entered: bool, half_spread: float = 0.0
+    candles: Candles, index: int, *, side: Side, stop: float, target: float, half_spread: float = 0.0
 ) -> BracketEnd:
     """How a touched bar ends the bracket: a gap through the stop fills at the open, stop before target.
 
-    entered: the position was already open when the bar began (else the bar's open is its own entry,
-    and no gap can have passed it).
+    That holds for the bar of the entry too: who enters beyond the own stop leaves at once, at no better price.
     """
     bar = candles[index : index + 1]
     closing = 1.0 - side.sign * half_spread
     if _stop_hit(bar, side, stop, half_spread)[0]:
         opened = float(bar.open[0]) * closing
-        gapped = entered and side.sign * (opened - stop) < 0
+        gapped = side.sign * (opened - stop) < 0
         return BracketEnd(index=index, price=opened if gapped else stop, reason=ExitReason.STOP)
     return BracketEnd(index=index, price=target, reason=ExitReason.TARGET)
 
@@ -64,8 +63,7 @@ def resolve(
     held = int(np.searchsorted(candles.open_ms, due_ms, side="left"))
     index = touched(candles[:held], side=side, stop=stop, target=target)
     if index is not None:
-        entered = int(candles.open_ms[index]) > entered_ms
-        return end_on(candles, index, side=side, stop=stop, target=target, entered=entered)
+        return end_on(candles, index, side=side, stop=stop, target=target)
     if held and int(candles.open_ms[-1]) + MINUTE_MS >= due_ms:
         return BracketEnd(index=held - 1, price=float(candles.close[held - 1]), reason=ExitReason.TIME)
     return None

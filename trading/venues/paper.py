@@ -65,7 +65,9 @@ class Book(Protocol):
     def load(self) -> tuple[Head, list[Entry]]: ...
 
     def write(self, *, was: Head, now: Head, entries: list[Entry]) -> bool:
-        """Store the lines and the new head if the head is still ``was`` and was's fencing is not lower; False if not."""
+        """Store the lines and the new head; False, and nothing stored, unless the book stands at ``was``
+        and has seen no higher fencing number than ``now``'s.
+        """
         ...
 
 
@@ -221,7 +223,8 @@ class PaperVenue:
         open_ms = int(candles.open_ms[index])
         waiting = [o for o in self._resting.values() if o.request.symbol == symbol and o.from_ms <= open_ms]
         for order in waiting:
-            self._fill(order, float(candles.open[index]), float(candles.volume[index]), open_ms)
+            if order in self._resting.values():  # an earlier one may have closed what this one enlarges
+                self._fill(order, float(candles.open[index]), float(candles.volume[index]), open_ms)
         for held in [h for h in self._held.values() if h.symbol == symbol]:
             self._bracket(held, candles, index)
         self._marks[symbol] = (open_ms + MINUTE_MS, repr(float(candles.close[index])))
@@ -235,7 +238,7 @@ class PaperVenue:
                 self._note("closed", request.magic, order.ticket, {"why": "position already closed"}, at)
             else:
                 price = self._market_price(request.symbol, opened, request.side)
-                self._close(held, min(order.left, held.lots), price, at, ExitReason(request.comment), request.magic)
+                self._close(held, min(order.left, held.lots), price, at, _exit_reason(request), request.magic)
                 self._note("closed", request.magic, order.ticket, {"why": "filled"}, at)
             return
         if open_ms > order.from_ms + REST_MS:
@@ -257,8 +260,7 @@ class PaperVenue:
         stop, target = float(held.stop), float(held.target)
         if touched(bar, side=held.side, stop=stop, target=target, half_spread=half) is None:
             return
-        entered = held.opened_ms < int(bar.open_ms[0])
-        end = end_on(bar, 0, side=held.side, stop=stop, target=target, entered=entered, half_spread=half)
+        end = end_on(bar, 0, side=held.side, stop=stop, target=target, half_spread=half)
         price = Decimal(repr(end.price))
         if end.reason is ExitReason.STOP:
             price *= 1 - held.side.sign * self.instruments[held.symbol].slippage_bp / BP
@@ -271,6 +273,13 @@ class PaperVenue:
         self._deal(
             held.ticket, magic, held.symbol, held.side.opposite, lots, price, at, entry=False, reason=reason
         )
+        if held.ticket not in self._held and self._entry_of(held.ticket) is not None:
+            self._note("closed", held.magic, held.ticket, {"why": "its position was closed"}, at)
+
+    def _entry_of(self, ticket: str) -> _Resting | None:
+        """The order that still enlarges a position, if its volume was not yet to be had."""
+        orders = (o for o in self._resting.values() if o.ticket == ticket and o.request.action is Action.OPEN)
+        return next(orders, None)
 
     # -- prices, volume, money ----------------------------------------------------------------
 
@@ -319,8 +328,11 @@ class PaperVenue:
         if now > request.deadline:
             raise VenueRejected("expired", f"the order's deadline was {request.deadline}")
         if request.action is Action.CLOSE:
-            if request.ticket not in self._held:
-                raise VenueRejected("no_position", f"position {request.ticket} is not open")
+            held = self._held.get(request.ticket)
+            if held is None or held.symbol != request.symbol:
+                raise VenueRejected("no_position", f"position {request.ticket} is not open in {request.symbol}")
+            if request.side is not held.side.opposite or request.lots <= 0:
+                raise VenueRejected("invalid_close", f"{request.side} {request.lots} lots close no {held.side}")
             return
         if not spec.volume_min <= request.lots <= spec.volume_max or request.lots % spec.volume_step:
             raise VenueRejected("invalid_volume", f"{request.lots} lots of {request.symbol}")
@@ -448,6 +460,14 @@ class PaperVenue:
 def _next_minute(ms: int) -> int:
     """The first minute that opens at or after ``ms``."""
     return -(-ms // MINUTE_MS) * MINUTE_MS
+
+
+def _exit_reason(request: OrderRequest) -> ExitReason:
+    """What a close was asked for; a comment that is none of the words is a person's."""
+    try:
+        return ExitReason(request.comment)
+    except ValueError:
+        return ExitReason.MANUAL
 
 
 def _order_body(request: OrderRequest) -> dict[str, Any]:
