@@ -40,9 +40,34 @@ def resume_blockers(*, now: datetime, account_id: int | None = None) -> list[Lin
     return [line for line in resume_checklist(now=now, account_id=account_id) if not line.ok]
 
 
+def halt_file() -> Path:
+    """The flag file: while it exists, everything is HALTED."""
+    return Path(settings.CRPBOT.data_dir) / "HALT"
+
+
+def halt_file_exists() -> bool:
+    """Whether the flag file is there; OSError when that cannot be told.
+
+    A folder that is gone or may not be looked into is an error, not "no file"; a link that leads nowhere
+    is a file that is there.
+    """
+    path = halt_file()
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        path.parent.stat()
+        return False
+    return True
+
+
 def _no_file() -> Line:
-    path = Path(settings.CRPBOT.data_dir) / "HALT"
-    if path.exists():
+    path = halt_file()
+    try:
+        exists = halt_file_exists()
+    except OSError as error:
+        sentence = f"Whether {path} exists cannot be told: {error.strerror}. Repair the folder first."
+        return Line(ok=False, title="HALT file", sentence=sentence, who="by you")
+    if exists:
         return Line(ok=False, title="HALT file", sentence=f"The file {path} exists: remove it first.", who="by you")
     return Line(ok=True, title="No HALT file", sentence="No HALT file")
 
@@ -72,7 +97,8 @@ def _unknown(account: Account) -> Line:
     unknown = OrderIntent.objects.filter(account=account, state=IntentState.UNKNOWN).count()
     title = f"{account}: unknown orders"
     if unknown:
-        sentence = f"{unknown} orders of {account} have an unknown outcome and are still looked for."
+        orders = "1 order" if unknown == 1 else f"{unknown} orders"
+        sentence = f"{orders} of {account} with an unknown outcome: still looked for at the venue."
         return Line(ok=False, title=title, sentence=sentence, who="by itself")
     return Line(ok=True, title=title, sentence=f"{account}: no order is UNKNOWN")
 

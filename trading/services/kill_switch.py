@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -45,36 +44,30 @@ class Effective:
     since: datetime | None = None
 
 
-def halt_file() -> Path:
-    """The flag file: while it exists, everything is HALTED."""
-    return Path(settings.CRPBOT.data_dir) / "HALT"
-
-
 def effective(account_id: int | None = None, *, lock: bool = False) -> Effective:
     """The strictest of all sources; HALTED when any of them cannot be read.
 
     lock: hold the rows until the surrounding transaction ends (needed when the answer permits an act).
+    The other sources are read after the rows are held: while waiting for them a file may have appeared.
     """
     try:
-        found = [*_outside(), *_rows(account_id, lock=lock)]
+        rows = _rows(account_id, lock=lock)
+        return max([*_outside(), *rows], key=lambda one: one.state.strictness)
     except (DatabaseError, OSError, ValueError) as error:
-        if lock:
+        # A failed statement has ended the caller's transaction; nothing may be decided in it.
+        if lock and isinstance(error, DatabaseError):
             raise
         return Effective(state=TradingState.HALTED, source="unreadable", reason=f"the state cannot be read: {error}")
-    return max(found, key=lambda one: one.state.strictness)
 
 
 def _outside() -> list[Effective]:
     found = []
     if settings.CRPBOT.halt:
         found.append(Effective(state=TradingState.HALTED, source="environment", reason="CRPBOT_HALT is set"))
-    path = halt_file()
-    # stat, not exists: a folder that may not be looked into must read as an error, not as "no file".
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return found
-    return [*found, Effective(state=TradingState.HALTED, source="file", reason=f"the file {path} exists")]
+    if readiness.halt_file_exists():
+        reason = f"the file {readiness.halt_file()} exists"
+        found.append(Effective(state=TradingState.HALTED, source="file", reason=reason))
+    return found
 
 
 def _rows(account_id: int | None, *, lock: bool) -> list[Effective]:
@@ -100,17 +93,18 @@ def set_state(
 ) -> bool:
     """Tighten the global switch, or one account's; False when it is that strict already.
 
-    Raises LooseningRefused when the state asked for is less strict than the present one.
+    Raises LooseningRefused when the state asked for is less strict than the present one.  A switch
+    without a row is HALTED, so nothing but HALTED can be written for it.  The first halt of a switch that
+    is HALTED because it is new is written down: ``open_fresh`` must not open it any more.
     """
     with transaction.atomic():
         row = KillSwitch.objects.select_for_update().filter(account_id=account_id).first()
-        if row is None:
-            row = KillSwitch(account_id=account_id, state=TradingState.ACTIVE)
-        present = TradingState(row.state)
+        present = TradingState.HALTED if row is None else TradingState(row.state)
         if state.strictness < present.strictness:
             raise LooseningRefused(f"the state is {present}; only a person can loosen it, with resume")
-        if row.pk is not None and state is present:
+        if row is not None and state is present and row.changed_by != FRESH:
             return False
+        row = row or KillSwitch(account_id=account_id)
         _write(row, state, by=by, reason=reason, now=now)
     return True
 
