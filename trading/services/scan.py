@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -27,13 +28,18 @@ from trading.core.types import (
 )
 from trading.models import Account, Market, OrderIntent, Outcome, Scan, Signal, StrategySwitch
 from trading.selectors import risk, signals
-from trading.services import events, kill_switch, market_data
+from trading.services import events, kill_switch
 from trading.services.decisions import checks_body, decide_entry
 from trading.strategies import ALL
 from trading.strategies.base import Strategy
 
 MOST_BARS = 1500
+# What was never judged before begins with the candles of the hour before its first scan at the earliest.
+NEWCOMER_MS = 60 * MINUTE_MS
 SIGNAL = "signal"
+STRATEGY_ERROR = "strategy_error"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +61,26 @@ class _Desk:
 
 
 def run_all(*, now: datetime) -> int:
-    """Fetch what is new, then judge every market's unjudged candles; the number of slots judged.
+    """Judge every market's candles that are not judged yet; the number of slots judged.
 
-    One market's failure is an Event and does not keep the others from being judged.
+    Fetch first (``market_data.fetch_all``), and read the clock after it: the account's view must not be
+    older or younger than ``now``.  One market's failure is an Event and does not keep the others from
+    being judged; the failures are raised together at the end as an ExceptionGroup.
     """
-    market_data.fetch_all(now=now)
     judged = 0
-    for market_id in Market.objects.filter(enabled=True).values_list("pk", flat=True):
-        judged += _run_guarded(market_id, now=now)
+    errors: list[Exception] = []
+    for market_id in Market.objects.filter(enabled=True).order_by("pk").values_list("pk", flat=True):
+        try:
+            judged += _run_told(market_id, now=now)
+        except Exception as error:  # the others have their turn first
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("markets could not be judged", errors)
     return judged
 
 
-def _run_guarded(market_id: int, *, now: datetime) -> int:
+def _run_told(market_id: int, *, now: datetime) -> int:
+    """Judge one market; a failure leaves an Event before it is raised."""
     try:
         return run(market_id=market_id, now=now).judged
     except Exception as error:
@@ -85,8 +99,9 @@ def run(*, market_id: int, now: datetime) -> Scanned:
     market = Market.objects.get(pk=market_id)
     if market.newest_ms is None:
         return Scanned()
-    judged, made = 0, []
-    for desk in _due(market):
+    judged = 0
+    made: list[int] = []
+    for desk in _due(market, now=now):
         bars = _bars(desk)
         if bars is None:
             continue
@@ -97,27 +112,28 @@ def run(*, market_id: int, now: datetime) -> Scanned:
     return Scanned(judged=judged, signals=tuple(made))
 
 
-def _due(market: Market) -> list[_Desk]:
+def _due(market: Market, *, now: datetime) -> list[_Desk]:
     """Every account and enabled strategy with candles of this market that are not judged yet."""
     accounts = Account.objects.filter(source=market.source).select_related("programme__profile")
     names = list(StrategySwitch.objects.filter(enabled=True).values_list("name", flat=True))
     found = []
     for account in accounts:
         for name in names:
-            desk = _of(account, ALL[name], market) if name in ALL else None
+            desk = _of(account, ALL[name], market, now=now) if name in ALL else None
             if desk is not None:
                 found.append(desk)
     return found
 
 
-def _of(account: Account, strategy: Strategy, market: Market) -> _Desk | None:
+def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) -> _Desk | None:
     slots = Scan.objects.filter(
         account=account, market=market, strategy=strategy.name, timeframe=strategy.timeframe
     )
     last = slots.aggregate(last=Max("open_ms"))["last"]
     length = timeframe_ms(strategy.timeframe)
     # A newcomer judges what closes from now on; history that was there before it is not made up for.
-    judged_to = last + length if last is not None else ms_from_utc(account.created_at) - length + 1
+    began = max(ms_from_utc(account.created_at), ms_from_utc(now) - NEWCOMER_MS)
+    judged_to = last + length if last is not None else began - length + 1
     newest = market.newest_ms
     if newest is None or newest + MINUTE_MS < judged_to + length:
         return None
@@ -126,19 +142,23 @@ def _of(account: Account, strategy: Strategy, market: Market) -> _Desk | None:
 
 def _bars(desk: _Desk) -> tuple[Candles, int] | None:
     """The bars needed, and the index of the first unjudged one; None when no bar is due."""
-    newest = desk.market.newest_ms or 0
+    end_ms = (desk.market.newest_ms or 0) + MINUTE_MS
     length = timeframe_ms(desk.strategy.timeframe)
-    backlog = min((newest + MINUTE_MS - desk.judged_to_ms) // length + 1, MOST_BARS)
-    until_ms = desk.judged_to_ms + backlog * length
-    candles = candle_store.window(
-        desk.market.pk,
-        until_ms=min(until_ms, newest + MINUTE_MS),
-        bars=desk.strategy.warm_up + backlog,
-        timeframe=desk.strategy.timeframe,
-    )
-    first = int(candles.open_ms.searchsorted(desk.judged_to_ms))
-    if first < len(candles):
-        return candles, first
+    judged_to = desk.judged_to_ms
+    while judged_to < end_ms:
+        backlog = min((end_ms - judged_to) // length + 1, MOST_BARS)
+        until_ms = min(judged_to + backlog * length, end_ms)
+        candles = candle_store.window(
+            desk.market.pk,
+            until_ms=until_ms,
+            bars=desk.strategy.warm_up + backlog,
+            timeframe=desk.strategy.timeframe,
+        )
+        first = int(candles.open_ms.searchsorted(judged_to))
+        if first < len(candles):
+            return candles, first
+        # Nothing but a gap so far: the next bar may lie behind it.
+        judged_to = until_ms
     return None
 
 
@@ -172,7 +192,12 @@ def _ask(strategy: Strategy, candles: Candles, index: int) -> Judgement:
         return Judgement(side=None, reason="not_due")
     if index + 1 < strategy.warm_up:
         return Judgement(side=None, reason="warming_up", note=f"{index + 1} of {strategy.warm_up} bars")
-    return strategy.judge(_window(strategy, candles, index))
+    try:
+        return strategy.judge(_window(strategy, candles, index))
+    except Exception as error:
+        # The slot is judged all the same: one candle must not hold up all that follow it.
+        log.exception("%s failed on the candle of %s", strategy.name, utc_from_ms(int(candles.open_ms[index])))
+        return Judgement(side=None, reason=STRATEGY_ERROR, note=f"{type(error).__name__}: {error}")
 
 
 def _slot(desk: _Desk, open_ms: int, judgement: Judgement, *, now: datetime) -> Scan:

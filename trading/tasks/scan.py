@@ -17,6 +17,10 @@ def fetch_candles() -> int:
 
 @shared_task(name="trading.scan", soft_time_limit=84, time_limit=108)
 def scan_markets() -> int:
-    """Judge every closed candle that has not been judged yet; the number of candles."""
+    """Fetch, then judge every closed candle that has not been judged yet; the number of candles."""
     time.sleep(market_data.grace_wait(timezone.now()))
-    return scan.run_all(now=timezone.now())
+    try:
+        market_data.fetch_all(now=timezone.now())
+    finally:  # a market that cannot be fetched does not keep the others from being judged
+        judged = scan.run_all(now=timezone.now())
+    return judged
