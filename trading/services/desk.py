@@ -27,20 +27,20 @@ from trading.core.types import (
     Mode,
     OrderRequest,
     Side,
+    TradingState,
     utc_from_ms,
 )
 from trading.models import Account, DeskStatus, OrderIntent, Trade, TradeState
 from trading.selectors import risk as risk_selectors
 from trading.services import events, kill_switch, leases, paper, reconcile, risk
 from trading.services.decisions import decide_entry, draft_of
-from trading.venues.base import VenueRejected, VenueUnavailable
+from trading.venues.base import VenueRejected, VenueUnavailable, VenueUnknownOutcome
 from trading.venues.paper import PaperVenue
 
 LEASE = "desk"
 PAUSE = timedelta(seconds=1)
 STATUS_EVERY = timedelta(seconds=3)
 CLOSE_TTL = timedelta(seconds=60)
-CLAIMABLE = (IntentState.PENDING,)
 FAILURES_BORNE = 5
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,9 @@ class _Seat:
 class Desk:
     """Sends orders for every account that trades, while it holds the lease.
 
-    owner: a name no other process has.  lease_ttl: how long it may be silent and keep the lease.  on_step: called with the name of each step between claim and
-    answer, so that a test can end the process there.
+    owner: a name no other process has.  lease_ttl: how long it may be silent and keep the lease.
+    on_step: called with the name of each step between claim and answer, so that a test can end the
+    process there.
     """
 
     def __init__(
@@ -143,11 +144,13 @@ class Desk:
         return fencing
 
     def _account(self, account: Account, *, now: datetime) -> DeskReport:
+        """Attend to one account; a venue that fails does not keep the others waiting."""
         try:
             return self._attend(account, now=now)
-        except VenueUnavailable as error:
+        except (VenueUnavailable, VenueUnknownOutcome) as error:
             self._seats.pop(account.pk, None)
-            _not_ready(account, f"venue unavailable: {error}", now=now)
+            what = "unavailable" if isinstance(error, VenueUnavailable) else "lost an answer"
+            _not_ready(account, f"venue {what}: {error}", now=now)
             return DeskReport(holds=True, reasons=(str(error),))
 
     def _attend(self, account: Account, *, now: datetime) -> DeskReport:
@@ -255,8 +258,10 @@ class Desk:
                 settled, answer = refusal
                 reconcile.settle(intent, settled, answer=answer, now=now)
                 return False
-            claimed = OrderIntent.objects.filter(pk=intent.pk, state__in=CLAIMABLE).update(
-                state=IntentState.SENDING, fencing=self._fencing, claimed_at=now
+            claimed = OrderIntent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
+                state=IntentState.SENDING,
+                fencing=self._fencing,
+                claimed_at=now,
             )
         if claimed:
             intent.state, intent.claimed_at = IntentState.SENDING, now
@@ -324,15 +329,29 @@ def _request(intent: OrderIntent) -> OrderRequest:
 
 
 def _ask_time_exits(account: Account, overdue: tuple[int, ...], *, now: datetime) -> list[int]:
-    """Ask for the close of every trade whose longest holding time has ended; ids of the intents."""
+    """Ask for the close of every trade whose longest holding time has ended; ids of the intents.
+
+    One that was refused is asked for again a minute later, and while HALTED refuses it, not at all.
+    """
     if not overdue:
         return []
-    waiting = reconcile.open_closes(account)
+    state = kill_switch.effective(account.pk)
+    waiting = reconcile.open_closes(account) | _closes_refused(account, state.state, now=now)
     return [
         ask_close(trade, reason=ExitReason.TIME, by_person=False, now=now)
         for trade in Trade.objects.filter(pk__in=overdue, state=TradeState.OPEN).order_by("pk")
         if trade.ticket not in waiting
     ]
+
+
+def _closes_refused(account: Account, state: TradingState, *, now: datetime) -> set[str]:
+    """Tickets whose close was refused and whose turn has not come again."""
+    refused = OrderIntent.objects.filter(
+        account=account, action=Action.CLOSE, state__in=(IntentState.DENIED, IntentState.REJECTED, IntentState.EXPIRED)
+    )
+    if state is not TradingState.HALTED:
+        refused = refused.filter(created_at__gt=now - CLOSE_TTL)
+    return set(refused.values_list("ticket", flat=True))
 
 
 def ask_close(trade: Trade, *, reason: ExitReason, by_person: bool, now: datetime) -> int:

@@ -143,13 +143,16 @@ def place(intent: OrderIntent, books: Books, ticket: str, *, adopted: bool, now:
 
 
 def _unsettled(account: Account, *, now: datetime) -> tuple[list[int], list[OrderIntent]]:
-    """Ids of intents that wait to be claimed, and those handed over less than a day ago that need a look."""
+    """Ids of intents that wait to be claimed, and those that need a look at the venue.
+
+    One that was given up is looked for one more day; one without an answer is never left out.
+    """
     intents = OrderIntent.objects.filter(account=account, state__in=UNSETTLED).order_by("pk")
     waiting, moving = [], []
     for pk, state, claimed_at in intents.values_list("pk", "state", "claimed_at"):
         if state == IntentState.PENDING:
             waiting.append(pk)
-        elif claimed_at is None or claimed_at > now - SWEEP_LASTS:
+        elif state != IntentState.NOT_PLACED or claimed_at is None or claimed_at > now - SWEEP_LASTS:
             moving.append(pk)
     return waiting, list(OrderIntent.objects.filter(pk__in=moving).order_by("pk")) if moving else []
 
