@@ -72,6 +72,9 @@ def _follow_market(market_id: int, outcomes: list[_Followed], *, now: datetime) 
 def _follow(outcome: _Followed, candles: Candles, *, now: datetime) -> int:
     entering = outcome.entered_ms is None
     entered_ms = int(candles.open_ms[0]) if outcome.entered_ms is None else outcome.entered_ms
+    if int(candles.open_ms[0]) >= entered_ms + outcome.cap_seconds * 1000:
+        # The cap passed without a bar: the price it is booked at is that of the last one before.
+        candles = candle_store.between(outcome.market_id, entered_ms, int(candles.open_ms[0]) + 1)
     end = resolve(
         candles,
         side=Side(outcome.side),
@@ -85,6 +88,8 @@ def _follow(outcome: _Followed, candles: Candles, *, now: datetime) -> int:
     if end is None and not entering and not lagging:
         return 0
     row = Outcome.objects.select_related("signal", "market").get(pk=outcome.pk)
+    if row.resolved_at is not None:
+        return 0
     if row.entry is None:
         row.entered_ms, row.entry = entered_ms, Decimal(repr(float(candles.open[0])))
     if end is not None:
@@ -100,8 +105,9 @@ def _resolve(outcome: Outcome, market: Market, candles: Candles, end: BracketEnd
     entered, entry = outcome.entered_ms, outcome.entry
     if entered is None or entry is None:
         raise ValueError(f"{outcome} was resolved before it was entered")
-    # Nobody knows what prices did during an outage, so a bracket that spans one is not scored.
-    blind = candle_store.has_gap(market.pk, entered, ended)
+    # Nobody knows what prices did during an outage, so a bracket that spans one is not scored, nor one
+    # that could only be entered after it.
+    blind = candle_store.has_gap(market.pk, ms_from_utc(outcome.signal.closed_at), ended)
     outcome.state = OutcomeState.UNJUDGED if blind else STATES[end.reason]
     outcome.exit = Decimal(repr(end.price))
     outcome.seen_to_ms = ended
