@@ -33,6 +33,7 @@ TABLE: list[Any] = [
     pytest.param(
         {"draft": draft(closed_at=NOW - 89 * SECOND, expires_at=NOW + SECOND)}, None, id="a second younger"
     ),
+    pytest.param({"draft": draft(closed_at=NOW)}, None, id="a candle that closes this instant"),
     pytest.param({"draft": draft(expires_at=NOW)}, "stale", id="expired by its own word"),
     pytest.param({"draft": draft(closed_at=NOW + SECOND)}, "stale", id="a candle from the future"),
     pytest.param({"limits": replace(LIMITS, signal_ttl=8 * SECOND)}, "stale", id="a tighter time to live"),
@@ -184,6 +185,23 @@ def test_amber_halves_the_size(make_gate_input: Make) -> None:
     half = decide(make_gate_input(account=account("97500")))
     assert (whole.lots, half.lots) == (D("0.66"), D("0.33"))
     assert half.risk <= D(250)
+
+
+@pytest.mark.parametrize(
+    ("room", "code"),
+    [
+        pytest.param("0.00", "headroom", id="touching the floor is a breach"),
+        pytest.param("0.01", "would_lock", id="one cent of room left"),
+    ],
+)
+def test_the_floor_must_not_be_touched(make_gate_input: Make, room: str, code: str) -> None:
+    limits = replace(LIMITS, risk_per_trade=D("0.2"))
+    rich = make_gate_input(limits=limits, instrument=DEEP, account=account("105000"))
+    risk = gate.Facts(rich).sized.risk
+    exact = account("100000", str(D(95000) + risk + D(room)))
+    decision = decide(replace(rich, account=exact))
+    assert gate.Facts(replace(rich, account=exact)).sized.risk == risk
+    assert decision.codes == (code,)
 
 
 def test_an_order_that_would_lock_at_full_size_is_asked_again_at_half(make_gate_input: Make) -> None:
