@@ -219,7 +219,9 @@ def _move_edge(market_id: int, complete_ms: int) -> None:
 def _tell_refused(market: Market, page: Fetched, *, now: datetime) -> None:
     """Count refused rows and say so once: the same rows come again while they are read again."""
     last = Event.objects.filter(kind="candles_refused", market=market).order_by("-id").first()
-    again = last is not None and last.data.get("example") == page.refused_example
+    # The example names its bar, then the values in brackets: those of a running bar still change.
+    bar = page.refused_example.partition(" (")[0]
+    again = last is not None and last.data["example"].partition(" (")[0] == bar
     known = last.data["refused"] if last is not None and again else 0
     if page.refused <= known:
         return
