@@ -11,6 +11,7 @@ from pathlib import Path
 import django
 import numpy as np
 import pytest
+from django.db import connections
 from hypothesis import settings as hypothesis_settings
 
 from tests import servers
@@ -48,6 +49,9 @@ _running = contextlib.ExitStack()
 if _ON_POSTGRESQL and "DATABASE_URL" not in os.environ and servers.present("postgres"):
     os.environ["DATABASE_URL"] = _running.enter_context(servers.postgresql())
 django.setup()
+if not _ON_POSTGRESQL:
+    # A file, as in real life: SQLite in memory knows no waiting for locks and no second connection that sees less.
+    connections.databases["default"]["TEST"]["NAME"] = str(Path(_DATA) / "test.sqlite3")
 
 
 def _required() -> set[str]:

@@ -181,8 +181,6 @@ def test_markets_do_not_see_each_other(db: None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_writers_at_once_leave_what_one_would() -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("the test database lies in memory, where two connections cannot wait for each other")
     market = new_market()
     found: list[Appended] = []
 
