@@ -29,7 +29,7 @@ from trading.services.desk import Desk
 WEB_THREADS = 6
 WORKER_THREADS = 3
 # Beat sleeps this long between two looks, so that it also ends within it.
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 1
 END_SECONDS = 8.0
 
 log = logging.getLogger(__name__)
@@ -108,13 +108,11 @@ def worker(app: Celery) -> Role:
 
 def _end_worker() -> None:
     # What the command line's own signal handler does; tests/site holds it.
-    worker_state.should_stop = 0
+    vars(worker_state)["should_stop"] = 0
 
 
 def timetable(app: Celery) -> Role:
-    service = beat.Service(
-        app, max_interval=BEAT_SECONDS, scheduler_cls=DatabaseScheduler, remote_control=False
-    )
+    service = beat.Service(app, max_interval=BEAT_SECONDS, scheduler_cls=DatabaseScheduler)
     return Role(name="beat", run=service.start, stop=service.stop)
 
 
@@ -170,5 +168,5 @@ class Appliance:
 
 def embedded(app: Celery) -> Celery:
     """The application over the broker inside this process, whatever the environment names."""
-    app.conf.update(options(None), worker_soft_shutdown_timeout=0)
+    app.conf.update(options(None), worker_soft_shutdown_timeout=0, beat_enable_remote_control=False)
     return app

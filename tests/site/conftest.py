@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,9 @@ def own_environment(folder: Path) -> dict[str, str]:
     """The environment of a process of its own: no setting but a data folder and the synthetic market."""
     kept = {name: value for name, value in os.environ.items() if name not in names()}
     return {**kept, "CRPBOT_ENV_FILE": os.devnull, "CRPBOT_DATA_DIR": str(folder), "CRPBOT_FEED": "synthetic"}
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """The real hash takes a third of a second on purpose; no test here is about it."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,5 +1,6 @@
 """The appliance as a person starts it: one process, one folder, one way to end."""
 
+import http.client
 import json
 import re
 import signal
@@ -181,3 +182,21 @@ def test_the_panel_is_served_by_it(start: Callable[..., Appliance]) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/", timeout=30) as answer:
         assert "/login/" in answer.url
         assert "CRPBot" in answer.read().decode()
+
+
+def test_behind_a_proxy_that_ends_tls(start: Callable[..., Appliance]) -> None:
+    one = start(CRPBOT_URL="https://crpbot.example.net")
+    one.until(START_SECONDS, lambda: one.get("/health/live")[0] == 200)
+
+    def ask(**headers: str) -> http.client.HTTPResponse:
+        with closing(http.client.HTTPConnection("127.0.0.1", one.port, timeout=30)) as connection:
+            connection.request("GET", "/login/?next=/", headers={"Host": "crpbot.example.net", **headers})
+            answer = connection.getresponse()
+            answer.read()
+            return answer
+
+    plain, secure = ask(), ask(**{"X-Forwarded-Proto": "https"})
+    assert (plain.status, plain.headers["Location"]) == (301, "https://crpbot.example.net/login/?next=/")
+    assert secure.status == 200
+    assert "max-age=31536000" in secure.headers["Strict-Transport-Security"]
+    assert "Secure" in secure.headers["Set-Cookie"]

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.conf import settings
 from django.core.management import call_command
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             held = appliance.lock(env.data_dir)
         except appliance.AlreadyRunning as error:
             raise CommandError(str(error), returncode=1) from None
-        self.console = Console(file=self.stdout, highlight=False, soft_wrap=True)
+        self.console = Console(file=cast(TextIO, self.stdout), highlight=False, soft_wrap=True)
         self._prepare()
         roles = [appliance.web(listener), appliance.worker(appliance.embedded(app)), appliance.timetable(app)]
         running = appliance.Appliance([*roles, appliance.desk()])

@@ -1,7 +1,7 @@
 """Look at everything an appliance needs and say what to do next: code 0 well, 1 with warnings, 2 with failures."""
 
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 finding.check,
                 escape(f"{finding.text} {finding.advice}".strip()),
             )
-        Console(file=self.stdout).print(table)
+        Console(file=cast(TextIO, self.stdout)).print(table)
         worst = checks.worst(found)
         counts = {verdict: sum(finding.verdict is verdict for finding in found) for verdict in checks.Verdict}
         self.stdout.write(", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number))

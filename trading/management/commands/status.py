@@ -1,7 +1,7 @@
 """Say what the appliance is doing; with --json, as one object for machines."""
 
 import json
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         table.add_row("account", escape(found.account or "none yet: run `manage.py bootstrap`"))
         for name, value in body.items():
             table.add_row(name, escape(_words(name, value)))
-        Console(file=self.stdout).print(table)
+        Console(file=cast(TextIO, self.stdout)).print(table)
         self.stdout.write("Counts are of the last 24 hours; open trades and queues are of now.")
 
 
