@@ -31,7 +31,9 @@ def say(request: pytest.FixtureRequest) -> Say:
 @pytest.fixture(scope="session")
 def engine() -> None:
     """A Docker engine with Compose."""
-    require("docker", found=stacks.engine_answers(), why="no Docker engine with Compose answers on this machine")
+    require(
+        "docker", found=stacks.engine_answers(), why="no Docker engine with Compose answers on this machine"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,9 @@ def docker(
         check=False,
     )
     if done.returncode:
-        raise Refused(f"docker {' '.join(arguments[:6])} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise Refused(
+            f"docker {' '.join(arguments[:6])} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
     return done.stdout
 
 
@@ -76,7 +78,15 @@ def build(tag: str) -> None:
     local = wheels()
     context = ("--build-context", f"wheels={local}") if local else ()
     docker(
-        "build", "--file", "docker/Dockerfile", "--tag", tag, *context, ".", folder=ROOT, seconds=BUILD_SECONDS
+        "build",
+        "--file",
+        "docker/Dockerfile",
+        "--tag",
+        tag,
+        *context,
+        ".",
+        folder=ROOT,
+        seconds=BUILD_SECONDS,
     )
 
 
@@ -113,7 +123,9 @@ class Stack:
 
     def compose(self, *arguments: str, seconds: float = 180) -> str:
         """Run docker compose in this project."""
-        files = [part for path in (self.folder / "compose.yaml", *self.overlays) for part in ("--file", str(path))]
+        files = [
+            part for path in (self.folder / "compose.yaml", *self.overlays) for part in ("--file", str(path))
+        ]
         project = ("--project-name", NAME, "--project-directory", str(self.folder))
         return docker(
             "compose", *project, *files, *arguments, folder=self.folder, env=self.env, seconds=seconds
@@ -218,6 +230,8 @@ def listeners(port: int) -> set[str]:
             local, state = line.split()[1], line.split()[3]
             address, _, number = local.partition(":")
             if state == "0A" and int(number, 16) == port:
-                words = [bytes.fromhex(address[start : start + 8])[::-1] for start in range(0, len(address), 8)]
+                words = [
+                    bytes.fromhex(address[start : start + 8])[::-1] for start in range(0, len(address), 8)
+                ]
                 found.add(socket.inet_ntop(family, b"".join(words)))
     return found

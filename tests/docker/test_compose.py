@@ -29,7 +29,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_without_init_it_says_what_to_do(tmp_path: Path) -> None:
     stacks.lay_out(tmp_path)
-    with pytest.raises(stacks.Refused, match="run docker/init first: it makes the passwords and .env"):
+    with pytest.raises(stacks.Refused, match=r"run docker/init first: it makes the passwords and \.env"):
         stacks.docker("compose", "config", folder=tmp_path)
 
 

@@ -54,7 +54,9 @@ def test_what_follows_from_the_redis_password_does(folder: Path) -> None:
     secrets = secrets_of(folder)
     assert secrets["redis_url"] == "redis://crpbot:changed@redis:6379/1"
     hashed = hashlib.sha256(b"changed").hexdigest()
-    assert f"user crpbot on #{hashed} ~* &* +@all -@dangerous -@admin +info" in secrets["redis_acl"].splitlines()
+    assert (
+        f"user crpbot on #{hashed} ~* &* +@all -@dangerous -@admin +info" in secrets["redis_acl"].splitlines()
+    )
     assert "user default off" in secrets["redis_acl"].splitlines()
 
 

@@ -33,7 +33,18 @@ RECORDED = {"BTC-USD": "binance_spot_BTCUSDT_1m.parquet", "ETH-USD": "binance_sp
 ROLES = {"db", "redis", "web", "beat", "worker-scan", "worker-control", "desk", "flower"}
 IDLE_LIMIT = 1_400_000_000
 TRADE_SECONDS = 300
-GROWING = ("candle", "scan", "signal", "orderintent", "order", "fill", "trade", "event", "risksnapshot", "taskrun")
+GROWING = (
+    "candle",
+    "scan",
+    "signal",
+    "orderintent",
+    "order",
+    "fill",
+    "trade",
+    "event",
+    "risksnapshot",
+    "taskrun",
+)
 MIB = 1024 * 1024
 
 
@@ -77,9 +88,9 @@ def running(
             "STANDIN_AT": begun.isoformat(timespec="seconds"),
         }
         try:
-            stack.compose("up", "--detach", "--no-build", seconds=400)
-            until("healthy stack", stack.all_healthy, seconds=240)
-        except (stacks.Refused, pytest.fail.Exception) as error:
+            stack.compose("up", "--detach", "--wait", "--no-build", seconds=400)
+            assert stack.all_healthy()
+        except (stacks.Refused, AssertionError) as error:
             pytest.fail(f"{error}\n{stack.health()}\n{stack.logs()}")
         say(f"stack: healthy after {(datetime.now(UTC) - begun).total_seconds():.0f} s")
         yield stack
@@ -147,7 +158,7 @@ def hardening(one: dict[str, Any], env: dict[str, str]) -> dict[str, bool]:
         "read-only root": host["ReadonlyRootfs"],
         "no capabilities": host["CapDrop"] == ["ALL"] and not host["CapAdd"],
         "no new privileges": "no-new-privileges:true" in host["SecurityOpt"],
-        "tmpfs": "/tmp" in (host["Tmpfs"] or {}),
+        "tmpfs": "tmp" in [Path(place).name for place in host["Tmpfs"] or {}],
         "memory limit": 0 < host["Memory"] <= 4 << 30,
         "pids limit": 0 < (host["PidsLimit"] or 0) <= 200,
         "log limit": host["LogConfig"]
@@ -201,7 +212,14 @@ def test_only_two_ports_are_open_and_only_on_loopback(running: Stack) -> None:
 
 def test_no_secret_shows_in_inspect_or_logs(running: Stack) -> None:
     shown = json.dumps(running.containers()) + running.logs(lines=5000)
-    names = ("secret_key", "db_superuser_password", "db_password", "redis_password", "flower_password", "admin_password")
+    names = (
+        "secret_key",
+        "db_superuser_password",
+        "db_password",
+        "redis_password",
+        "flower_password",
+        "admin_password",
+    )
     assert not [name for name in names if running.secret(name) in shown]
 
 
@@ -222,7 +240,9 @@ def test_the_panel_answers_and_takes_the_generated_password(running: Stack) -> N
         assert "login" not in landed.url.path
 
 
-@pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length"])
+@pytest.mark.parametrize(
+    "path", ["/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length"]
+)
 def test_flower_asks_everyone_for_the_password(running: Stack, path: str) -> None:
     address = f"http://127.0.0.1:{running.flower_port}{path}"
     assert httpx.get(address).status_code == 401
@@ -233,9 +253,15 @@ def test_flower_shows_and_changes_nothing(running: Stack) -> None:
     auth = ("crpbot", running.secret("flower_password"))
     with httpx.Client(base_url=f"http://127.0.0.1:{running.flower_port}", auth=auth, timeout=20) as browser:
         assert browser.get("/workers").status_code == 200
-        shown = until("workers in Flower", lambda: list(browser.get("/api/workers?refresh=1").json()), seconds=30)
+        shown = until(
+            "workers in Flower", lambda: list(browser.get("/api/workers?refresh=1").json()), seconds=30
+        )
         assert {name.partition("@")[0] for name in shown} >= {"scan", "control"}
-        for order in (f"worker/shutdown/{shown[0]}", f"worker/pool/restart/{shown[0]}", "task/send-task/trading.scan"):
+        for order in (
+            f"worker/shutdown/{shown[0]}",
+            f"worker/pool/restart/{shown[0]}",
+            "task/send-task/trading.scan",
+        ):
             answer = browser.post(f"/api/{order}", json={"args": []})
             assert answer.status_code in (403, 405), f"{order}: {answer.status_code} {answer.text}"
 
@@ -271,13 +297,57 @@ def test_a_role_whose_process_is_killed_comes_back(running: Stack, role: str) ->
     until(f"healthy {role} after its restart", lambda: running.health()[role] == "healthy", seconds=150)
 
 
+def test_a_desk_that_hangs_is_ended_and_comes_back(running: Stack, say: Say) -> None:
+    before, begun = running.containers()["desk"]["RestartCount"], time.monotonic()
+    running.compose("exec", "-T", "desk", "bash", "-c", 'kill -STOP "$(sed -n 2p /tmp/crpbot)"')
+    until("restart of desk", lambda: running.containers()["desk"]["RestartCount"] > before, seconds=180)
+    say(f"stack: a hanging desk was ended after {time.monotonic() - begun:.0f} s")
+    until("healthy desk after its restart", lambda: running.health()["desk"] == "healthy", seconds=150)
+
+
+def health_code(stack: Stack, service: str) -> int:
+    """The exit status of a container's health check, asked now."""
+    asked = stack.compose("exec", "-T", service, "bash", "-c", "healthcheck >/dev/null; echo $?")
+    return int(asked.strip())
+
+
+def test_health_tells_a_deaf_worker_from_a_beat_that_is_away(running: Stack) -> None:
+    # Tasks run in the first seconds of a minute and would write over what is forged here.
+    until("quiet part of a minute", lambda: 15 <= time.time() % 60 <= 45, seconds=60, pause=1)
+    running.sql(
+        "update trading_taskhealth set last_success_at = now() - interval '10 minutes', last_failure_at = null"
+    )
+    assert health_code(running, "worker-scan") == 1
+    assert health_code(running, "worker-control") == 1
+    assert health_code(running, "beat") == 0
+    running.sql("update django_celery_beat_periodictask set last_run_at = now() - interval '10 minutes'")
+    assert health_code(running, "worker-scan") == 3
+    assert health_code(running, "beat") == 1
+    until("work that shows again", lambda: not any(
+        health_code(running, name) for name in ("worker-scan", "worker-control", "beat")), seconds=90)  # fmt: skip
+
+
 def test_work_goes_on_where_it_was_after_everything_was_restarted(running: Stack, say: Say) -> None:
+    """Stopped as a whole, then started one by one from the far end, as a host may do after a reboot."""
     before, state = counts(running), running.status()["state"]
     newest = int(running.sql("select max(open_ms) from trading_scan"))
     begun = time.monotonic()
-    running.compose("--profile", "*", "restart", seconds=400)
+    running.compose("stop", seconds=200)
+    stopped = time.monotonic()
+    for service in (
+        "flower",
+        "desk",
+        "worker-scan",
+        "worker-control",
+        "beat",
+        "web",
+        "standin",
+        "redis",
+        "db",
+    ):
+        stacks.docker("start", f"{stacks.NAME}-{service}-1")
     until("healthy stack after the restart", running.all_healthy, seconds=240)
-    say(f"stack: restarted and healthy after {time.monotonic() - begun:.0f} s")
+    say(f"stack: stopped in {stopped - begun:.0f} s, healthy again {time.monotonic() - stopped:.0f} s later")
     until(
         "newer candle judged after the restart",
         lambda: int(running.sql("select max(open_ms) from trading_scan")) > newest,
@@ -293,9 +363,12 @@ def test_work_goes_on_where_it_was_after_everything_was_restarted(running: Stack
 
 
 def test_a_halt_reaches_the_desk_and_outlives_a_restart(running: Stack) -> None:
-    running.compose("exec", "-T", "web", "manage", "halt", "--reason", "test of the stack")
+    running.compose("exec", "-T", "web", "manage", "halt", "test of the stack")
     assert running.status()["state"] == "halted"
-    entries = "select count(*) from trading_order o join trading_orderintent i on i.id = o.intent_id where i.action = 'open'"
+    entries = (
+        "select count(*) from trading_order o join trading_orderintent i on i.id = o.intent_id"
+        " where i.action = 'open'"
+    )
     before = running.sql(entries)
     running.compose("restart", "desk", "web", seconds=200)
     until("healthy stack after the restart", running.all_healthy, seconds=240)
