@@ -336,7 +336,9 @@ def _create(key: str, source: str) -> Market:
         raise ValueError(f"the market {key} exists already")
     market = Market(key=key, symbol=key, source=source, synthetic=source == "synthetic", enabled=False)
     try:
-        market.full_clean()
+        market.clean_fields(
+            exclude={field.name for field in Market._meta.fields} - {"key", "symbol", "source"}
+        )
     except ValidationError as error:
         raise ValueError(f"the market {key!r} cannot be made: {'; '.join(error.messages)}") from error
     market.save()
@@ -348,7 +350,7 @@ def _parts(candles: Candles) -> Iterator[tuple[Candles, int]]:
 
     That is the next bar; before a break of more than a day it is the end of the piece's last bar.
     """
-    breaks = np.flatnonzero(np.diff(candles.open_ms) > DAY_MS) + 1
+    breaks = np.flatnonzero(np.diff(candles.open_ms) > DAY_MS + MINUTE_MS) + 1
     for first, end in pairwise([0, *breaks.tolist(), len(candles)]):
         for start in range(first, end, IMPORT_BARS):
             stop = min(start + IMPORT_BARS, end)
