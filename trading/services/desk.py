@@ -40,6 +40,8 @@ from trading.venues.paper import PaperVenue
 LEASE = "desk"
 PAUSE = timedelta(seconds=1)
 STATUS_EVERY = timedelta(seconds=3)
+# New accounts are noticed this often; a claim reads its account afresh.
+ACCOUNTS_EVERY = timedelta(minutes=2)
 CLOSE_TTL = timedelta(seconds=60)
 FAILURES_BORNE = 5
 
@@ -87,7 +89,8 @@ class Desk:
         self._on_step = on_step or (lambda _step: None)
         self._seats: dict[int, _Seat] = {}
         self._fencing: int | None = None
-        self._renewed_at = utc_from_ms(0)
+        self._renewed_at = self._listed_at = utc_from_ms(0)
+        self._accounts: list[Account] = []
 
     def run(self, stop: threading.Event) -> None:
         """Tick until ``stop`` is set, then let go of the lease.
@@ -124,7 +127,9 @@ class Desk:
         if fencing != self._fencing:
             # A new number means that someone else may have written in between.
             self._seats, self._fencing = {}, fencing
-        reports = [self._account(account, now=now) for account in _accounts()]
+        if not timedelta(0) <= now - self._listed_at <= ACCOUNTS_EVERY:
+            self._accounts, self._listed_at = _accounts(), now
+        reports = [self._account(account, now=now) for account in self._accounts]
         return DeskReport(
             holds=True,
             sent=sum(r.sent for r in reports),
@@ -216,7 +221,8 @@ class Desk:
         sent = 0
         for intent_id in intents:
             intent = OrderIntent.objects.select_related("market", "signal__market").get(pk=intent_id)
-            sent += self._send(account, seat, intent, now=now)
+            fresh = Account.objects.select_related("programme__profile").get(pk=account.pk)
+            sent += self._send(fresh, seat, intent, now=now)
         return sent
 
     def _send(self, account: Account, seat: _Seat, intent: OrderIntent, *, now: datetime) -> bool:

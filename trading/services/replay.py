@@ -7,13 +7,13 @@ the timetable, and counts what they left in the rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from trading.core.types import Mode
+from trading.core.types import Mode, utc_from_ms
 from trading.feeds.replay import ReplayFeed
 from trading.models import (
     Account,
@@ -55,23 +55,34 @@ class Stage:
     account_id: int
 
 
-def prepare(*, market_key: str, strategy: str, now: datetime) -> Stage:
-    """Make the rows a replay needs in an empty database: one market, one paper account, one strategy."""
+def prepare(*, market_key: str, strategies: Sequence[str], now: datetime) -> Stage:
+    """Make the rows a replay needs in an empty database: one market, one paper account, its strategies.
+
+    In a database where they stand already it changes nothing but which strategies are on.
+    """
     source = bootstrap.Sources(real=SOURCE, symbols=(market_key,), reached=True)
     bootstrap.run(now=now, sources=source, owner=None)
-    StrategySwitch.objects.exclude(name=strategy).update(enabled=False)
-    StrategySwitch.objects.filter(name=strategy).update(enabled=True)
+    StrategySwitch.objects.exclude(name__in=strategies).update(enabled=False)
+    StrategySwitch.objects.filter(name__in=strategies).update(enabled=True)
     market = Market.objects.get(key=market_key)
     account = Account.objects.get(source=SOURCE, mode=Mode.PAPER)
     return Stage(market_id=market.pk, account_id=account.pk)
 
 
 def play(
-    stage: Stage, feed: ReplayFeed, *, cadence: Cadence, told: Callable[[datetime], None] = lambda _now: None
+    stage: Stage,
+    feed: ReplayFeed,
+    desk: Desk,
+    *,
+    cadence: Cadence,
+    told: Callable[[datetime], None] = lambda _now: None,
 ) -> None:
-    """Let the file's time pass minute by minute; ``told`` hears of every minute that has passed."""
-    desk = Desk("replay", lease_ttl=LEASE_TTL)
-    now = feed.first
+    """Let the file's time pass minute by minute; ``told`` hears of every minute that has passed.
+
+    A replay that was cut off goes on with the minute in which it ended.
+    """
+    fetched_to = Market.objects.values_list("fetched_to_ms", flat=True).get(pk=stage.market_id)
+    now = feed.first if fetched_to is None else max(utc_from_ms(fetched_to) - MINUTE, feed.first)
     while now < feed.end:
         now += MINUTE
         _minute(stage, feed, desk, int(now.timestamp()) // 60, cadence, now=now)
@@ -95,15 +106,19 @@ def _minute(
         risk.snapshot_all(now=now, trigger="hourly")
 
 
-def figures(stage: Stage, feed: ReplayFeed, *, strategy: str) -> dict[str, Any]:
+def new_desk(on_step: Callable[[str], None] | None = None) -> Desk:
+    """A desk whose lease outlasts the minutes between two of its ticks."""
+    return Desk("replay", lease_ttl=LEASE_TTL, on_step=on_step)
+
+
+def figures(stage: Stage, feed: ReplayFeed, *, strategies: Sequence[str]) -> dict[str, Any]:
     """What a replay did, in numbers that depend on the file and the settings alone; money as strings."""
     account = Account.objects.get(pk=stage.account_id)
     signals = Signal.objects.filter(account=account)
-    confidence = signal_selectors.confidence_of(strategy=strategy, market_id=stage.market_id)
     market = Market.objects.get(pk=stage.market_id)
     return {
         "market": market.key,
-        "strategy": strategy,
+        "strategies": list(strategies),
         "from": feed.first.isoformat(),
         "to": feed.end.isoformat(),
         "candles": len(feed.candles),
@@ -116,16 +131,16 @@ def figures(stage: Stage, feed: ReplayFeed, *, strategy: str) -> dict[str, Any]:
         "refusals": _counts(code for codes in signals.values_list("codes", flat=True) for code in codes),
         "intents": _counts(OrderIntent.objects.filter(account=account).values_list("state", flat=True)),
         "outcomes": _counts(Outcome.objects.values_list("state", flat=True)),
-        "confidence": {
-            "rate": _text(confidence.rate),
-            "low": _text(confidence.low),
-            "high": _text(confidence.high),
-            "n": confidence.n,
-        },
+        "confidence": {name: _confidence(name, stage.market_id) for name in strategies},
         "account": _account(account),
         "trades": [_trade(trade) for trade in Trade.objects.filter(account=account).order_by("pk")],
         "switch": kill_switch.effective(account.pk).state.value,
     }
+
+
+def _confidence(strategy: str, market_id: int) -> dict[str, Any]:
+    found = signal_selectors.confidence_of(strategy=strategy, market_id=market_id)
+    return {"rate": _text(found.rate), "low": _text(found.low), "high": _text(found.high), "n": found.n}
 
 
 def _counts(words: Any) -> dict[str, int]:
@@ -139,7 +154,9 @@ def _text(number: Decimal | None) -> str | None:
 def _account(account: Account) -> dict[str, Any]:
     """Money of the whole replay: costs and results from the fills, extremes from the snapshots."""
     fills = list(Fill.objects.filter(account=account).values_list("profit", "commission", "swap"))
-    snapshots = list(RiskSnapshot.objects.filter(account=account).order_by("pk").values_list("equity", "headroom", "level"))
+    snapshots = list(
+        RiskSnapshot.objects.filter(account=account).order_by("pk").values_list("equity", "headroom", "level")
+    )
     closed = Trade.objects.filter(account=account, state=TradeState.CLOSED)
     results = [trade.profit + trade.commission + trade.swap for trade in closed]
     zero = Decimal("0.00")

@@ -114,7 +114,7 @@ def run(*, market_id: int, now: datetime) -> Scanned:
 
 def _due(market: Market, *, now: datetime) -> list[_Desk]:
     """Every account and enabled strategy with candles of this market that are not judged yet."""
-    accounts = Account.objects.filter(source=market.source).select_related("programme__profile")
+    accounts = Account.objects.filter(source=market.source)
     names = list(StrategySwitch.objects.filter(enabled=True).values_list("name", flat=True))
     found = []
     for account in accounts:

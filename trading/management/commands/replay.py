@@ -28,7 +28,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="columns timestamp, open, high, low, close, volume")
         parser.add_argument("--market", required=True, help="what the market is called, such as BTC-USD")
-        parser.add_argument("--strategy", required=True, help=f"one of {', '.join(sorted(ALL))}")
+        parser.add_argument(
+            "--strategy",
+            required=True,
+            action="append",
+            dest="strategies",
+            help=f"one of {', '.join(sorted(ALL))}; may be given several times",
+        )
         parser.add_argument("--from", dest="since", help="play from here on, ISO date in UTC")
         parser.add_argument("--to", dest="until", help="play up to here")
         parser.add_argument("--days", type=int, help="play so many days from the beginning")
@@ -37,25 +43,26 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         feed = _feed(options)
-        if options["strategy"] not in ALL:
+        strategies = sorted(set(options["strategies"]))
+        if unknown := [name for name in strategies if name not in ALL]:
             known = ", ".join(sorted(ALL))
-            raise arguments.bad_input(f"there is no strategy {options['strategy']!r}; known are: {known}")
+            raise arguments.bad_input(f"there is no strategy {unknown[0]!r}; known are: {known}")
         began = time.monotonic()
         with scratch_database(keep=options["keep"]) as place:
-            stage = replay.prepare(
-                market_key=options["market"], strategy=options["strategy"], now=feed.first
-            )
+            stage = replay.prepare(market_key=options["market"], strategies=strategies, now=feed.first)
             minutes = int((feed.end - feed.first).total_seconds()) // 60
             with MinuteProgress(self.stderr, options["market"], minutes=minutes) as progress:
                 replay.play(
                     stage,
                     feed,
+                    replay.new_desk(),
                     cadence=replay.Cadence(),
                     told=lambda _now: progress.advance(minutes=1, bars=1),
                 )
-            found = replay.figures(stage, feed, strategy=options["strategy"])
+            found = replay.figures(stage, feed, strategies=strategies)
         seconds = time.monotonic() - began
-        self.stderr.write(f"{found['candles']:,} candles in {seconds:.1f} s, {found['candles'] / seconds:,.0f} a second")
+        rate = found["candles"] / seconds
+        self.stderr.write(f"{found['candles']:,} candles in {seconds:.1f} s, {rate:,.0f} a second")
         if options["keep"]:
             self.stderr.write(f"The scratch database was left: {place}")
         self._tell(found, as_json=options["json"])
