@@ -25,7 +25,7 @@ for model in (User, Group, PeriodicTask, ClockedSchedule, CrontabSchedule, Inter
 
 
 @admin.register(User)
-class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
+class PeopleAdmin(UserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -37,11 +37,11 @@ class RoleAdmin(GroupAdmin, ModelAdmin):
     list_fullwidth = True
 
 
-class TaskChoice(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignore[misc]  # both add attributes
+class TaskChoice(UnfoldAdminSelectWidget, beat.TaskSelectWidget):
     """The registered tasks, in the theme's select."""
 
 
-class ScheduledTaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]  # the package is untyped
+class ScheduledTaskForm(beat.PeriodicTaskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["task"].widget = UnfoldAdminTextInputWidget()
@@ -49,7 +49,7 @@ class ScheduledTaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]  # the pac
 
 
 @admin.register(PeriodicTask)
-class ScheduledTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]  # the package is untyped
+class ScheduledTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     form = ScheduledTaskForm
     list_fullwidth = True
     change_form_template = "admin/change_form.html"  # the package's own adds an inline script

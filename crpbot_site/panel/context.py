@@ -89,8 +89,7 @@ def _of_account(seen: Glance) -> dict[str, Any]:
     account = seen.account
     if account is None:
         return {}
-    positions = seen.room.positions if seen.room else ()
-    trades = reads.open_trades(account.pk, positions)
+    trades = reads.open_trades(account.pk, seen.positions)
     counts = reads.counts(account, seen.day)
     unknown = reads.unknown_intents(account.pk)
     answers = reads.latest_answers(account.pk, limit=ANSWERS_SHOWN)
@@ -138,14 +137,14 @@ def _limits(seen: Glance) -> dict[str, Any]:
             left=room.to_total,
             gauge=drawings.gauge(
                 room,
-                limit=total, gone=seen.account.initial_balance - room.equity, level=level_of(room.used_total, breach=False)
+                limit=total,
+                gone=seen.account.initial_balance - room.equity,
+                level=level_of(room.used_total, breach=False),
             ),
         ),
         "today_change": room.equity - start,
         "today_share": (room.equity - start) / start,
-        "chart": drawings.day_chart(
-            points, start=seen.day.start, end=seen.day.end, room=room, balance=start
-        ),
+        "chart": drawings.day_chart(points, start=seen.day.start, end=seen.day.end, room=room, balance=start),
         "points": points[-24:],
         "target": _target(seen),
     }

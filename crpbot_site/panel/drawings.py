@@ -218,7 +218,12 @@ def path_chart(
         Mark(y=scale.y(float(target)), label="target", kind="level"),
     ]
     return PathChart(
-        line=_line(points), last_x=points[-1][0], last_y=points[-1][1], marks=marks, width=width, height=height
+        line=_line(points),
+        last_x=points[-1][0],
+        last_y=points[-1][1],
+        marks=marks,
+        width=width,
+        height=height,
     )
 
 

@@ -11,7 +11,10 @@ class HaltForm(forms.Form):
     """How strictly to stop; one press confirms, nothing is typed."""
 
     state = forms.ChoiceField(
-        choices=[(TradingState.HALTED.value, "Halt"), (TradingState.REDUCING.value, "Halt, let strategies exit")]
+        choices=[
+            (TradingState.HALTED.value, "Halt"),
+            (TradingState.REDUCING.value, "Halt, let strategies exit"),
+        ]
     )
 
 

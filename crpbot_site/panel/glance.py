@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 
-from trading.core.types import Level, TradingState
+from trading.core.types import AccountView, Level, Position, TradingState
 from trading.models import Account
 from trading.selectors import panel, risk
 from trading.selectors.risk import HeadroomNow
@@ -25,7 +25,8 @@ HALT_RIGHT = "trading.change_killswitch"
 class Glance:
     """The state bar: whose numbers these are, what may happen, what may still be lost, and how old it is.
 
-    room is None when the venue has not been seen, or when reading failed; then ``error`` says why.
+    room is None when the venue has not been seen, or when its view could not be worked out; then
+    ``error`` says why.  positions and as_of are the venue's last view, also where the number is missing.
     """
 
     now: datetime
@@ -35,6 +36,8 @@ class Glance:
     effective: kill_switch.Effective
     room: HeadroomNow | None
     error: str
+    positions: tuple[Position, ...]
+    as_of: datetime | None
     notice: str
     may_halt: bool
     may_resume: bool
@@ -54,9 +57,9 @@ class Glance:
     @property
     def lost(self) -> bool:
         """Whether the venue's view is missing or beyond four times its promise."""
-        if self.room is None:
+        if self.as_of is None:
             return self.account is not None
-        return (self.now - self.room.as_of).total_seconds() >= 4 * EQUITY_PROMISE
+        return (self.now - self.as_of).total_seconds() >= 4 * EQUITY_PROMISE
 
     @property
     def seconds_left(self) -> int:
@@ -88,7 +91,7 @@ def _read(request: HttpRequest, *, now: datetime) -> Glance:
     accounts = panel.accounts()
     asked = request.GET.get("account") or request.session.get(ACCOUNT_CHOICE)
     account = panel.shown(accounts, asked)
-    room, error = _room(account, now=now)
+    room, error, view = _room(account, now=now)
     user = request.user
     return Glance(
         now=now,
@@ -98,16 +101,22 @@ def _read(request: HttpRequest, *, now: datetime) -> Glance:
         effective=kill_switch.effective(account.pk if account else None),
         room=room,
         error=error,
+        positions=view.positions if view else (),
+        as_of=view.as_of if view else None,
         notice=settings.CRPBOT.notice,
         may_halt=user.has_perm(HALT_RIGHT),
         may_resume=user.is_superuser,
     )
 
 
-def _room(account: Account | None, *, now: datetime) -> tuple[HeadroomNow | None, str]:
+def _room(account: Account | None, *, now: datetime) -> tuple[HeadroomNow | None, str, AccountView | None]:
+    """The headroom number, why there is none, and the view it is worked out from."""
     if account is None:
-        return None, ""
+        return None, "", None
+    view = None
     try:
-        return risk.headroom_now(account.pk, now=now), ""
+        view = risk.view_of(account)
+        room = None if view is None else risk.headroom_of(account, view=view, now=now)
     except (ValueError, ArithmeticError, LookupError, DatabaseError) as error:
-        return None, str(error)
+        return None, str(error), view
+    return room, "", view

@@ -59,7 +59,11 @@ def _ending(page: SignalPage) -> str:
 def stops(page: SignalPage) -> list[Stop]:
     """Candle, strategy, tier, gate, intent, order, outcome."""
     signal = page.signal
-    rate = "unknown" if signal.confidence is None else f"{signal.confidence * 100:.0f} %, n {signal.confidence_n}"
+    rate = (
+        "unknown"
+        if signal.confidence is None
+        else f"{signal.confidence * 100:.0f} %, n {signal.confidence_n}"
+    )
     return [
         Stop("Candle", f"{signal.timeframe}, closed", "done"),
         Stop("Strategy", f"{signal.strategy} {signal.side}", "done"),
@@ -83,7 +87,12 @@ def _intent(page: SignalPage) -> Stop:
     intent = page.intent
     if intent is None:
         return Stop("Intent", "none", "none")
-    bad = intent.state in (IntentState.DENIED, IntentState.EXPIRED, IntentState.REJECTED, IntentState.NOT_PLACED)
+    bad = intent.state in (
+        IntentState.DENIED,
+        IntentState.EXPIRED,
+        IntentState.REJECTED,
+        IntentState.NOT_PLACED,
+    )
     return Stop(f"Intent I-{intent.pk}", f"{intent.state}", "refused" if bad else "done")
 
 

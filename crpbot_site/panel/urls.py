@@ -8,18 +8,16 @@ from crpbot_site.panel import views
 app_name = "panel"
 
 
-def _guarded(view: object) -> object:
-    """Staff only, as every page of the admin; others are sent to the login page."""
-    return admin.site.admin_view(view)  # type: ignore[arg-type]  # a plain view function
-
+# Staff only, as every page of the admin; others are sent to the login page.
+guarded = admin.site.admin_view
 
 urlpatterns = [
-    path("halt/", _guarded(views.halt), name="halt"),
-    path("resume/", _guarded(views.resume), name="resume"),
-    path("why/", _guarded(views.why), name="why"),
-    path("system/", _guarded(views.health), name="health"),
-    path("rows/", _guarded(views.rows), name="rows"),
-    path("account/", _guarded(views.choose_account), name="account"),
-    path("parts/bar/", _guarded(views.bar_parts), name="bar_parts"),
-    path("parts/overview/", _guarded(views.overview_parts), name="overview_parts"),
+    path("halt/", guarded(views.halt), name="halt"),
+    path("resume/", guarded(views.resume), name="resume"),
+    path("why/", guarded(views.why), name="why"),
+    path("system/", guarded(views.health), name="health"),
+    path("rows/", guarded(views.rows), name="rows"),
+    path("account/", guarded(views.choose_account), name="account"),
+    path("parts/bar/", guarded(views.bar_parts), name="bar_parts"),
+    path("parts/overview/", guarded(views.overview_parts), name="overview_parts"),
 ]

@@ -19,15 +19,16 @@ from crpbot_site.panel import context, words
 from crpbot_site.panel.forms import HaltForm, ResumeForm
 from crpbot_site.panel.glance import ACCOUNT_CHOICE, HALT_RIGHT, Glance, glance
 from trading.core.types import TradingState
-from trading.models import DeskStatus, KillSwitch
 from trading.selectors import answers, overview, panel, readiness
 from trading.services import kill_switch
 
 
-def _page(request: HttpRequest, template: str, title: str, given: dict[str, Any], status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, template: str, title: str, given: dict[str, Any], status: int = 200
+) -> HttpResponse:
     """A page of the panel inside the admin's frame."""
     everywhere = admin.site.each_context(request)
-    request.current_app = admin.site.name  # type: ignore[attr-defined]  # what the admin's own views set
+    request.current_app = admin.site.name
     values = {**everywhere, "title": title, "panel_page": True, **given}
     return TemplateResponse(request, template, values, status=status)
 
@@ -70,7 +71,7 @@ def health(request: HttpRequest) -> HttpResponse:
         "missing": {gap.market.pk: gap for gap in overview.missing_minutes(markets, now=seen.now)},
         "tasks": tasks,
         "leases": overview.leases(),
-        "desks": list(DeskStatus.objects.select_related("account")),
+        "desks": panel.desks(),
         "price_promise": context.PRICE_PROMISE,
         "verdict": words.health(seen, silent=len(ill[0]), failing=len(ill[1])),
     }
@@ -102,7 +103,7 @@ def halt(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             _halt(request, TradingState(form.cleaned_data["state"]))
             return _back(request)
-    return _page(request, "panel/halt.html", "Halt trading", _held(glance(request)))
+    return _page(request, "panel/halt.html", "Halt trading", {})
 
 
 def _halt(request: HttpRequest, state: TradingState) -> None:
@@ -114,11 +115,6 @@ def _halt(request: HttpRequest, state: TradingState) -> None:
         return
     if not changed:
         messages.info(request, f"Trading was {state.upper()} already.")
-
-
-def _held(seen: Glance) -> dict[str, Any]:
-    trades = overview.open_trades(seen.account.pk, seen.room.positions if seen.room else ()) if seen.account else []
-    return {"held": trades}
 
 
 @require_http_methods(["GET", "POST"])
@@ -154,9 +150,9 @@ def _resume_page(request: HttpRequest, account_id: int | None, refused: tuple[st
         "checklist": checklist,
         "against": [line for line in checklist if not line.ok],
         "refused": refused,
-        "switch": KillSwitch.objects.filter(account_id=account_id).select_related("account").first(),
+        "switch": panel.switch(account_id),
         "scope": account_id or "",
-        "others": KillSwitch.objects.exclude(state=TradingState.ACTIVE).select_related("account"),
+        "others": [other for other in panel.closed_switches() if other.account_id != account_id],
         "reason": request.POST.get("reason", ""),
     }
     return _page(request, "panel/resume.html", "Resume trading", given, status=409 if refused else 200)
@@ -175,5 +171,7 @@ def _scope(request: HttpRequest, seen: Glance) -> int | None:
 def _back(request: HttpRequest) -> HttpResponseRedirect:
     """To the page the form came from, if it is one of ours; else to the overview."""
     asked = request.POST.get("next", "")
-    ours = url_has_allowed_host_and_scheme(asked, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    ours = url_has_allowed_host_and_scheme(
+        asked, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return HttpResponseRedirect(asked if ours and asked else reverse("admin:index"))

@@ -74,10 +74,14 @@ def span(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def overview(glance: Glance, *, trades: list[OpenTrade], counts: Counts | None, unknown: list[OrderIntent]) -> Verdict:
+def overview(
+    glance: Glance, *, trades: list[OpenTrade], counts: Counts | None, unknown: list[OrderIntent]
+) -> Verdict:
     """The overview's verdict; the gravest thing first."""
     if glance.account is None:
-        return Verdict("There is no account yet.", "Start the appliance once: it makes a paper account by itself.", True)
+        return Verdict(
+            "There is no account yet.", "Start the appliance once: it makes a paper account by itself.", True
+        )
     grave = _grave(glance, unknown)
     if grave is not None:
         return grave
@@ -91,22 +95,34 @@ def overview(glance: Glance, *, trades: list[OpenTrade], counts: Counts | None, 
 def _grave(glance: Glance, unknown: list[OrderIntent]) -> Verdict | None:
     stop = "Nothing can open or enlarge a position."
     if glance.error:
-        text = f"This account cannot be read: {glance.error}. Stops and targets stand at the venue. Halt works."
+        text = (
+            f"This account cannot be read: {glance.error}. Stops and targets stand at the venue. Halt works."
+        )
         return Verdict(stop, text, True)
     if glance.level is Level.BREACH:
-        return Verdict(stop, "The account is below a floor of its programme: BREACH. It stays closed for good.", True)
+        return Verdict(
+            stop, "The account is below a floor of its programme: BREACH. It stays closed for good.", True
+        )
     if glance.halted:
-        return Verdict(stop, f"Trading is HALTED{_why(glance)}. {_unknown(unknown)}An admin resumes it.", True)
+        return Verdict(
+            stop, f"Trading is HALTED{_why(glance)}. {_unknown(unknown)}An admin resumes it.", True
+        )
     if glance.level is Level.LOCKED:
         text = f"The account is LOCKED: {_used(glance)} used. It opens by itself at midnight in {glance.day.place}."
         return Verdict(stop, text, True)
     if glance.room is None:
-        return Verdict(stop, "The desk has not seen this account yet. It looks every few seconds, by itself.", True)
+        return Verdict(
+            stop, "The desk has not seen this account yet. It looks every few seconds, by itself.", True
+        )
     if glance.lost:
-        age = span((glance.now - glance.room.as_of).total_seconds())
-        return Verdict(stop, f"The venue was last seen {age} ago. It opens by itself when the desk sees it again.", True)
+        age = span((glance.now - (glance.as_of or glance.now)).total_seconds())
+        return Verdict(
+            stop, f"The venue was last seen {age} ago. It opens by itself when the desk sees it again.", True
+        )
     if unknown:
-        return Verdict("We do not know what became of an order.", f"{_unknown(unknown)}It is looked for by itself.", True)
+        return Verdict(
+            "We do not know what became of an order.", f"{_unknown(unknown)}It is looked for by itself.", True
+        )
     return None
 
 
@@ -131,9 +147,14 @@ def _used(glance: Glance) -> str:
 
 def _caution(glance: Glance) -> Verdict | None:
     if glance.level is Level.RED:
-        return Verdict("No new risk is taken.", f"{_used(glance)} is used, 70 % ends new positions until midnight.")
+        return Verdict(
+            "No new risk is taken.", f"{_used(glance)} is used, 70 % ends new positions until midnight."
+        )
     if glance.level is Level.AMBER:
-        return Verdict("Half size from here.", f"{_used(glance)} is used; 70 % ends new positions. Nothing for you to do.")
+        return Verdict(
+            "Half size from here.",
+            f"{_used(glance)} is used; 70 % ends new positions. Nothing for you to do.",
+        )
     return None
 
 
@@ -145,7 +166,9 @@ def _calm(glance: Glance, trades: list[OpenTrade], counts: Counts | None) -> Ver
         each = "with its stop" if len(trades) == 1 else "each with a stop"
         held = f"{counted(len(trades), 'position is', 'positions are')} open, {each} at the venue."
     else:
-        held = f"{counted(len(trades), 'position is', 'positions are')} open, {stops} with a stop at the venue."
+        held = (
+            f"{counted(len(trades), 'position is', 'positions are')} open, {stops} with a stop at the venue."
+        )
     return Verdict("Inside every limit.", f"{held} {_lately(glance, counts)}")
 
 
@@ -167,14 +190,22 @@ def why_nothing(glance: Glance, funnel: Funnel, top: str) -> Verdict:
     if glance.halted:
         return Verdict("Nothing can open: trading is HALTED.", f"Judging goes on{_why(glance)}.", True)
     if not funnel.judged:
-        return Verdict("No candle has been judged today.", "Look at Health: a feed or the scan may be silent.")
+        return Verdict(
+            "No candle has been judged today.", "Look at Health: a feed or the scan may be silent."
+        )
     if funnel.placed:
         orders = counted(funnel.placed, "order was", "orders were")
-        return Verdict("Something did happen.", f"{orders} placed today; of the rest, most ended at: {top or 'no rule'}.")
+        return Verdict(
+            "Something did happen.", f"{orders} placed today; of the rest, most ended at: {top or 'no rule'}."
+        )
     if not funnel.signals:
-        return Verdict("Nothing is wrong: no candle was good enough.", f"Most often: {top}. Nothing for you to do.")
+        return Verdict(
+            "Nothing is wrong: no candle was good enough.", f"Most often: {top}. Nothing for you to do."
+        )
     if funnel.approved:
-        return Verdict("Signals passed, no order was placed.", "Look at the intents: each says what became of it.")
+        return Verdict(
+            "Signals passed, no order was placed.", "Look at the intents: each says what became of it."
+        )
     return Verdict("Signals came, and a rule refused each.", f"Most often: {top}.")
 
 

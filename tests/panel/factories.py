@@ -57,7 +57,9 @@ def make_world(*, now: datetime | None = None, synthetic: bool = False) -> World
     at = now or datetime.now(UTC)
     symbols = ("BTC-USD", "ETH-USD", "SOL-USD")
     sources = bootstrap.Sources(real="coinbase", symbols=symbols, reached=not synthetic, why="")
-    bootstrap.run(now=at - timedelta(days=2), sources=sources, owner=bootstrap.Owner(name="owner", password=PASSWORD))
+    bootstrap.run(
+        now=at - timedelta(days=2), sources=sources, owner=bootstrap.Owner(name="owner", password=PASSWORD)
+    )
     account = Account.objects.get(synthetic=synthetic)
     markets = {m.key: m for m in Market.objects.all()}
     make_day(account, now=at)
@@ -69,10 +71,14 @@ def make_day(account: Account, *, now: datetime, balance: str = "101240.00") -> 
     """The proven balance at the prop-firm day's start."""
     day = prop_day(now, account.programme.zone)
     return AccountDay.objects.create(
-        account=account, day=day, balance=D(balance), peak_balance=D(balance), proven=True, how="seen", recorded_at=now
+        account=account,
+        day=day,
+        balance=D(balance),
+        peak_balance=D(balance),
+        proven=True,
+        how="seen",
+        recorded_at=now,
     )
-
-
 
 
 def make_desk(
@@ -113,7 +119,9 @@ def make_candles(market: Market, *, now: datetime, minutes: int = 1560, gap: ran
         if back in gap:
             continue
         turn = (minutes - back) / 90 + len(market.symbol) * 0.1 + market.pk * 2.1
-        close = start * (1 + 0.006 * math.sin(turn) + 0.002 * math.sin(turn * 7.3) + 0.0006 * math.sin(turn * 41))
+        close = start * (
+            1 + 0.006 * math.sin(turn) + 0.002 * math.sin(turn * 7.3) + 0.0006 * math.sin(turn * 41)
+        )
         rows.append(
             Candle(
                 id=candle_id(market.pk, newest - back * 60_000),
@@ -309,7 +317,9 @@ def make_position(trade: Trade, *, move: str = "0.003") -> Position:
     )
 
 
-def make_snapshot(account: Account, *, at: datetime, equity: str, level: str = "green", worst: str = "99863.06") -> RiskSnapshot:
+def make_snapshot(
+    account: Account, *, at: datetime, equity: str, level: str = "green", worst: str = "99863.06"
+) -> RiskSnapshot:
     """The account's risk at an instant."""
     return RiskSnapshot.objects.create(
         account=account,
@@ -403,7 +413,9 @@ def _course(account: Account, *, now: datetime) -> None:
     for step in range(48):
         at = now - timedelta(minutes=6 * (48 - step))
         equity = D("101240.00") + D(str(round(160 * math.sin(step / 6) + 40 * math.sin(step * 1.7), 2)))
-        make_snapshot(account, at=at, equity=str(equity), worst=str(equity - (D("520") if step > 14 else D(0)) - 400))
+        make_snapshot(
+            account, at=at, equity=str(equity), worst=str(equity - (D("520") if step > 14 else D(0)) - 400)
+        )
 
 
 def _tasks(*, now: datetime) -> None:
@@ -411,7 +423,12 @@ def _tasks(*, now: datetime) -> None:
         at = now - timedelta(seconds=age)
         TaskHealth.objects.create(task=f"trading.{name}", last_success_at=at)
         TaskRun.objects.create(
-            task=f"trading.{name}", run_id=f"run-{name}", queue="scan", state="done", started_at=at, finished_at=at
+            task=f"trading.{name}",
+            run_id=f"run-{name}",
+            queue="scan",
+            state="done",
+            started_at=at,
+            finished_at=at,
         )
     Lease.objects.create(
         name="desk", owner="attic:4711", fencing=3, expires_at=now + timedelta(seconds=12), renewed_at=now
@@ -420,7 +437,9 @@ def _tasks(*, now: datetime) -> None:
 
 def keep_fresh(account: Account) -> None:
     """Let the desk have seen the account just now, as it does every few seconds."""
-    DeskStatus.objects.filter(account=account).update(seen_at=datetime.now(UTC), reconciled_at=datetime.now(UTC))
+    DeskStatus.objects.filter(account=account).update(
+        seen_at=datetime.now(UTC), reconciled_at=datetime.now(UTC)
+    )
 
 
 def halted() -> bool:

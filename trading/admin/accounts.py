@@ -44,7 +44,7 @@ _CEILINGS = {
 _FLOORS = {"cool_down_minutes": "cool_down_minutes"}
 
 
-class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at run time
+class AccountForm(forms.ModelForm):
     """The limits of an account: tighter than the owner's ceilings, and a mode that only goes down."""
 
     class Meta:
@@ -80,14 +80,27 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
 @admin.register(Account)
 class AccountAdmin(KeptAdmin):
     form = AccountForm
-    list_display = ("name", "badge", "number", "venue", "mode", "source", "initial_balance", "currency", "programme")
+    list_display = (
+        "name",
+        "badge",
+        "number",
+        "venue",
+        "mode",
+        "source",
+        "initial_balance",
+        "currency",
+        "programme",
+    )
     list_filter = ("mode", "venue", "synthetic")
     search_fields = ("name", "=number")
     list_select_related = ("programme__profile",)
     readonly_fields = _FACTS
     fieldsets = (
         (None, {"fields": _FACTS}),
-        ("Limits", {"fields": ("mode", *_LIMITS), "description": "Only tighter than the environment allows."}),
+        (
+            "Limits",
+            {"fields": ("mode", *_LIMITS), "description": "Only tighter than the environment allows."},
+        ),
     )
 
 

@@ -99,9 +99,7 @@ class RowAdmin(ModelAdmin):
         return _number_column(field, least=2) if isinstance(field, models.FloatField) else name
 
     @admin.action(description="Download as CSV", permissions=["view"])
-    def export_csv(
-        self, request: HttpRequest, queryset: models.QuerySet[Any, Any]
-    ) -> StreamingHttpResponse:
+    def export_csv(self, request: HttpRequest, queryset: models.QuerySet[Any, Any]) -> StreamingHttpResponse:
         """The chosen rows with every column, safe to open in a spreadsheet."""
         fields = [field.attname for field in self.model._meta.concrete_fields]
         lines = csv_lines(fields, queryset.iterator(chunk_size=_EXPORT_CHUNK))

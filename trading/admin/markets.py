@@ -41,7 +41,10 @@ class MarketFilter(admin.SimpleListFilter):
     parameter_name = "market"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(market.pk), str(market)) for market in Market.objects.order_by("-enabled", "synthetic", "key")]
+        return [
+            (str(market.pk), str(market))
+            for market in Market.objects.order_by("-enabled", "synthetic", "key")
+        ]
 
     def value(self) -> str | None:
         chosen = super().value()
@@ -67,7 +70,16 @@ class MarketFilter(admin.SimpleListFilter):
 
 @admin.register(Market)
 class MarketAdmin(KeptAdmin):
-    list_display = ("key", "badge", "source", "enabled", "newest", "refused_candles", "restated_candles", "ill")
+    list_display = (
+        "key",
+        "badge",
+        "source",
+        "enabled",
+        "newest",
+        "refused_candles",
+        "restated_candles",
+        "ill",
+    )
     list_filter = ("enabled", "synthetic")
     search_fields = ("key", "symbol", "source")
     fields = ("enabled", *_HELD_BY_THE_MARKET)

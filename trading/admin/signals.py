@@ -74,7 +74,17 @@ class SignalAdmin(FactAdmin):
 
 @admin.register(Scan)
 class ScanAdmin(EndlessAdmin):
-    list_display = ("opening", "market", "badge", "strategy", "timeframe", "reason", "note", "signal", "account")
+    list_display = (
+        "opening",
+        "market",
+        "badge",
+        "strategy",
+        "timeframe",
+        "reason",
+        "note",
+        "signal",
+        "account",
+    )
     list_filter = (StrategyFilter, ("market", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=reason", "=market__key")
     list_select_related = ("market", "account", "signal")
@@ -88,7 +98,17 @@ class ScanAdmin(EndlessAdmin):
 
 @admin.register(Outcome)
 class OutcomeAdmin(FactAdmin):
-    list_display = ("signal", "market", "badge", "strategy", "state", "entry", "exit", "net_bp", "resolved_at")
+    list_display = (
+        "signal",
+        "market",
+        "badge",
+        "strategy",
+        "state",
+        "entry",
+        "exit",
+        "net_bp",
+        "resolved_at",
+    )
     list_filter = ("state", StrategyFilter, ("market", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=signal__id", "strategy", "market__key")
     list_select_related = ("signal", "market")

@@ -56,12 +56,14 @@ class OpenTrade:
         """Open profit with swap and the commission paid; None when the venue does not show the position."""
         if self.position is None:
             return None
-        return self.position.profit + self.position.swap + self.trade.commission
+        return self.position.profit + self.position.swap + Decimal(self.trade.commission)
 
     @property
     def result_r(self) -> Decimal | None:
         """The result in units of the risk decided at entry."""
-        return None if self.result is None or not self.trade.risk else self.result / self.trade.risk
+        if self.result is None or not self.trade.risk:
+            return None
+        return self.result / Decimal(self.trade.risk)
 
     @property
     def to_stop(self) -> Decimal | None:
@@ -74,9 +76,9 @@ class OpenTrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedToday:
-    """Trades closed since the day's start: the latest of them (``net`` is after costs), how many, and the sum."""
+    """Trades closed since the day's start: the latest with their results after costs, how many, and the sum."""
 
-    trades: list[Trade]
+    trades: list[tuple[Trade, Decimal]]
     count: int
     result: Decimal
 
@@ -132,17 +134,23 @@ def curve(account_id: int, *, since: datetime) -> list[CurvePoint]:
 def open_trades(account_id: int, positions: Sequence[Position]) -> list[OpenTrade]:
     """Open trades in the order they were opened, each with its live position when the venue shows it."""
     live = {position.ticket: position for position in positions}
-    rows = Trade.objects.filter(account_id=account_id, state=TradeState.OPEN).select_related("market", "signal")
+    rows = Trade.objects.filter(account_id=account_id, state=TradeState.OPEN).select_related(
+        "market", "signal"
+    )
     return [OpenTrade(trade=trade, position=live.get(trade.ticket)) for trade in rows.order_by("opened_at")]
 
 
 def closed_since(account_id: int, *, since: datetime, limit: int) -> ClosedToday:
     """Trades closed since an instant, the newest first."""
-    rows = Trade.objects.filter(account_id=account_id, state=TradeState.CLOSED, closed_at__gte=since)
-    rows = rows.annotate(net=F("profit") + F("commission") + F("swap"))
-    total = rows.aggregate(count=Count("id"), result=Sum("net"))
-    newest = list(rows.select_related("market", "signal").order_by("-closed_at")[:limit]) if total["count"] else []
-    return ClosedToday(trades=newest, count=total["count"], result=total["result"] or ZERO)
+    closed = Trade.objects.filter(account_id=account_id, state=TradeState.CLOSED, closed_at__gte=since)
+    net = F("profit") + F("commission") + F("swap")
+    total = closed.aggregate(count=Count("id"), result=Sum(net))
+    newest = closed.select_related("market", "signal").order_by("-closed_at")[:limit] if total["count"] else ()
+    return ClosedToday(
+        trades=[(trade, trade.profit + trade.commission + trade.swap) for trade in newest],
+        count=total["count"],
+        result=total["result"] or ZERO,
+    )
 
 
 def slots_since(account: Account, *, since_ms: int) -> QuerySet[Scan]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from trading.core.timeframes import PROP_ZONE, day_bounds, prop_day
-from trading.core.types import ms_from_utc
-from trading.models import Account, Market
+from trading.core.types import TradingState, ms_from_utc
+from trading.models import Account, DeskStatus, KillSwitch, Market
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +59,20 @@ def day_of(account: Account | None, *, now: datetime) -> Day:
     start, end = day_bounds(prop_day(now, zone), zone)
     return Day(start=start, end=end, zone=zone)
 
+
+def switch(account_id: int | None) -> KillSwitch | None:
+    """The stored switch of an account, or the global one."""
+    rows = KillSwitch.objects.select_related("account")
+    meant = rows.filter(account=None) if account_id is None else rows.filter(account_id=account_id)
+    return meant.first()
+
+
+def closed_switches() -> list[KillSwitch]:
+    """Every switch that is not ACTIVE, the global one first."""
+    closed = KillSwitch.objects.exclude(state=TradingState.ACTIVE).select_related("account")
+    return sorted(closed, key=lambda one: one.account_id or 0)
+
+
+def desks() -> list[DeskStatus]:
+    """What the desk last said of each account."""
+    return list(DeskStatus.objects.select_related("account").order_by("account__synthetic", "account__name"))

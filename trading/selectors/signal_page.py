@@ -46,7 +46,9 @@ def read(signal_id: int | str, *, now: datetime) -> SignalPage | None:
     """The page of one signal; None when the number is unknown or not a number."""
     if not str(signal_id).isdecimal():
         return None
-    rows = Signal.objects.select_related("account__programme__profile", "market", "programme__profile", "outcome")
+    rows = Signal.objects.select_related(
+        "account__programme__profile", "market", "programme__profile", "outcome"
+    )
     signal = rows.filter(pk=signal_id).first()
     if signal is None:
         return None

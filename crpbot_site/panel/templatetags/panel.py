@@ -31,7 +31,8 @@ _GLYPHS = {
     "cross": '<path d="M2 2l6 6M8 2l-6 6" fill="none" stroke="currentColor" stroke-width="1.6"/>',
     "tick": '<path d="M1.5 5.4L4 8l4.6-6" fill="none" stroke="currentColor" stroke-width="1.5"/>',
     "dash": '<path d="M2 5h6" fill="none" stroke="currentColor" stroke-width="1.4"/>',
-    "ring": '<circle cx="5" cy="5" r="3.4" fill="none" stroke="currentColor" stroke-width="1.5" stroke-dasharray="2 1.5"/>',
+    "ring": '<circle cx="5" cy="5" r="3.4" fill="none" stroke="currentColor" stroke-width="1.5" '
+    'stroke-dasharray="2 1.5"/>',
     "question": '<path d="M3 3.6C3 2.4 3.9 1.7 5 1.7s2 .7 2 1.8C7 5 5 4.9 5 6.4M5 7.6v1.2" fill="none" '
     'stroke="currentColor" stroke-width="1.4"/>',
     "up": '<path d="M5 1.5l4 7H1z"/>',
