@@ -8,6 +8,7 @@ send by name.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from celery import Celery, signals
@@ -98,3 +99,6 @@ def make_up(sender: Any, **_: Any) -> None:
     for queue in sender.task_consumer.queues:
         for name, seconds in AT_START.get(getattr(queue, "name", queue), ()):
             sender.app.send_task(name, countdown=seconds)
+            # The first candle after a first start is judged when it closes, whichever turn of beat comes next.
+            if name == "trading.scan":
+                sender.app.send_task(name, countdown=60 - time.time() % 60)

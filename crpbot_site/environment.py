@@ -123,7 +123,8 @@ class Environment(BaseSettings):
     time_zone: Annotated[str, AfterValidator(rules.zone)] = setting(
         "CRPBOT_TIME_ZONE",
         "America/New_York",
-        "Time zone in which the panel shows times to people. All calculation is in UTC.",
+        "The owner's time zone, in which commands tell the time. The panel shows the prop firm's, which decides when"
+        " a day ends; all calculation is in UTC.",
     )
 
     # --- files, database and broker

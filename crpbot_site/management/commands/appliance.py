@@ -46,6 +46,8 @@ class Command(BaseCommand):
         self.say(f"Panel: {shown}")
         if env.notice:
             self.say(env.notice)
+        if env.redis_url:
+            self.say("REDIS_URL is set, but in one process tasks stay inside it: Redis is not used.")
         self.say("Ctrl-C ends it.")
         running.wait()
         code = self._end(running)

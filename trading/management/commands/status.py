@@ -2,7 +2,9 @@
 
 import json
 from typing import Any, TextIO, cast
+from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from rich.console import Console
@@ -41,6 +43,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(body))
             return
         table = Table(box=None, pad_edge=False, show_header=False)
+        now = timezone.now()
+        table.add_row("now", f"{now.astimezone(ZoneInfo(settings.CRPBOT.time_zone)):%a %d %b %Y, %H:%M %Z}")
         table.add_row("account", escape(found.account or "none yet: run `manage.py bootstrap`"))
         for name, value in body.items():
             table.add_row(name, escape(_words(name, value)))
