@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.worlds import BTC, LIMITS, NOW, account, day, draft, pending, position, usage
+from tests.core.worlds import BTC, LIMITS, NOW, TWO_STEP, account, day, draft, pending, position, usage
 from trading.core import gate
 from trading.core.gate import CODES, NOT_ASKED, RULES, GateInput, decide, decide_close
 from trading.core.types import Confidence, Mode, Side, Tier, TradingState
@@ -83,6 +83,9 @@ TABLE: list[Any] = [
     pytest.param({"draft": draft(stop=D(90600))}, "bracket", id="stop on the wrong side"),
     pytest.param({"draft": draft(target=D(90000))}, "bracket", id="target at the entry"),
     pytest.param({"draft": draft(side=Side.SHORT)}, "bracket", id="a short with a long's bracket"),
+    pytest.param(
+        {"draft": draft(entry=D("0.5"), stop=D("0.4"), target=D("0.7"))}, None, id="a price below 1"
+    ),
     pytest.param({"draft": draft(cap=timedelta(0))}, "bracket", id="no time to hold"),
     pytest.param(
         {"draft": draft(side=Side.SHORT, stop=D(90600), target=D(89100))}, None, id="a short with its own"
@@ -204,6 +207,32 @@ def test_the_floor_must_not_be_touched(make_gate_input: Make, room: str, code: s
     assert decision.codes == (code,)
 
 
+@pytest.mark.parametrize(("room", "code"), [("0.00", "would_lock"), ("0.01", None)])
+def test_80_percent_after_the_order_is_locked(make_gate_input: Make, room: str, code: str | None) -> None:
+    limits = replace(LIMITS, risk_per_trade=D("0.2"))
+    rich = make_gate_input(limits=limits, instrument=DEEP, account=account("105000"))
+    risk = gate.Facts(rich).sized.risk
+    decision = decide(replace(rich, account=account("100000", str(D(96000) + risk + D(room)))))
+    assert decision.codes == (() if code is None else (code,))
+
+
+@pytest.mark.parametrize(("room", "lots"), [("0.00", "0.33"), ("0.01", "0.66")])
+def test_an_order_that_would_lock_at_80_percent_is_halved(
+    make_gate_input: Make, room: str, lots: str
+) -> None:
+    """A daily limit of 1 %, so that one order of 0.5 % is half of it."""
+    strict = replace(TWO_STEP, daily_loss=D("0.01"))
+    risk = decide(make_gate_input()).risk
+    equity = str(D(99200) + risk + D(room))
+    assert decide(make_gate_input(programme=strict, account=account("100000", equity))).lots == D(lots)
+
+
+@pytest.mark.parametrize(("equity", "words"), [("97500.01", "full size"), ("97500", "half size")])
+def test_the_level_says_the_size(make_gate_input: Make, equity: str, words: str) -> None:
+    level = next(c for c in decide(make_gate_input(account=account(equity))).checks if c.code == "level")
+    assert words in level.sentence
+
+
 def test_an_order_that_would_lock_at_full_size_is_asked_again_at_half(make_gate_input: Make) -> None:
     limits = replace(LIMITS, risk_per_trade=D("0.045"))
     decision = decide(make_gate_input(limits=limits, instrument=DEEP))
@@ -217,6 +246,7 @@ def test_an_order_that_would_lock_at_full_size_is_asked_again_at_half(make_gate_
         pytest.param({"draft": draft(tier=Tier.LOW), "mode": Mode.PAPER}, id="Low"),
         pytest.param({"draft": draft(expected_value_bp=None), "mode": Mode.PAPER}, id="unknown value"),
         pytest.param({"draft": draft(expected_value_bp=D(-1)), "mode": Mode.PAPER}, id="negative value"),
+        pytest.param({"draft": draft(expected_value_bp=D(0)), "mode": Mode.PAPER}, id="value of nothing"),
         pytest.param({"draft": draft(unproven=True), "mode": Mode.DEMO}, id="unproven on demo"),
         pytest.param({"mode": Mode.MICRO}, id="micro"),
     ],

@@ -103,10 +103,12 @@ class Facts:
         Without the last a little more loss could turn a refusal into a pass, by halving the order.
         """
         whole = self._size(WHOLE)
-        green = self.headroom.level is Level.GREEN
-        if green and self.headroom.used_after(whole.risk) < LOCKED_FROM:
-            return whole
-        return self._size(HALF)
+        return self._size(HALF) if self.halved(whole) else whole
+
+    def halved(self, whole: Sized) -> bool:
+        """Whether an order of ``whole`` size must be halved."""
+        room = self.headroom
+        return room.level is not Level.GREEN or room.used_after(whole.risk) >= LOCKED_FROM
 
     def _size(self, factor: Decimal) -> Sized:
         given = self.given
@@ -260,8 +262,9 @@ def _level(facts: Facts) -> Answer:
         naked = f" Position {', '.join(room.naked)} has no stop." if room.naked else ""
         text = f"{word}: {used} of a loss limit is used at worst, no new risk from 70 %.{naked}"
         return Answer(passed=False, sentence=text, value=used, limit="70 %")
-    size_word = "half size" if room.level is Level.AMBER else "full size"
-    return Answer(passed=True, sentence=f"{word}: {size_word}.", value=used, limit="70 %")
+    size_word = "half" if room.level is Level.AMBER else "full"
+    text = f"{word}: {used} of a loss limit is used at worst, orders at {size_word} size."
+    return Answer(passed=True, sentence=text, value=used, limit="70 %")
 
 
 def _size(facts: Facts) -> Answer:
