@@ -8,12 +8,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from crpbot_site.environment import Environment
 
 # IMMEDIATE takes the write lock at the start of a transaction: a claim that looked before it locked could act on
-# a state that has changed since. FULL waits for the disk at every commit.
+# a state that has changed since. FULL waits for the disk at every commit. Without recursive triggers INSERT OR REPLACE
+# would delete an append-only row unseen.
 SQLITE = {
     "timeout": 20,
     "transaction_mode": "IMMEDIATE",
     "init_command": (
         "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA mmap_size=134217728;PRAGMA busy_timeout=20000;"
+        "PRAGMA recursive_triggers=ON;"
     ),
 }
 # A client that is gone must not hold the desk's lock: the server notices within a minute.
