@@ -122,7 +122,7 @@ def _limits(seen: Glance) -> dict[str, Any]:
     if seen.room is None or seen.account is None:
         return {}
     room, start = seen.room.room, seen.room.day_start.balance
-    daily, total = start - room.daily_floor, seen.account.initial_balance - room.total_floor
+    daily, total = room.daily_limit, room.total_limit
     points = reads.curve(seen.account.pk, since=seen.day.start)
     return {
         "daily": Limit(

@@ -34,7 +34,7 @@ from trading.models import (
     candle_id,
 )
 from trading.selectors.risk import position_body
-from trading.services import bootstrap
+from trading.services import bootstrap, kill_switch
 
 D = Decimal
 PASSWORD = "a password for tests only"
@@ -55,6 +55,14 @@ class World:
 def make_world(*, now: datetime | None = None, synthetic: bool = False) -> World:
     """An opened paper account with markets, a live desk, and nothing traded yet."""
     at = now or datetime.now(UTC)
+    # A database that was emptied has lost the row that the migration made.
+    fresh = {
+        "state": "halted",
+        "reason": "fresh installation",
+        "changed_by": kill_switch.FRESH,
+        "changed_at": at,
+    }
+    KillSwitch.objects.get_or_create(account=None, defaults=fresh)
     symbols = ("BTC-USD", "ETH-USD", "SOL-USD")
     sources = bootstrap.Sources(real="coinbase", symbols=symbols, reached=not synthetic, why="")
     bootstrap.run(

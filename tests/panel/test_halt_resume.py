@@ -114,7 +114,9 @@ def _no_desk(world: World) -> None:
 
 
 def _unknown_order(world: World) -> None:
-    signal = factories.make_signal(world.account, world.markets["SOL-USD"], at=world.now - timedelta(minutes=3))
+    signal = factories.make_signal(
+        world.account, world.markets["SOL-USD"], at=world.now - timedelta(minutes=3)
+    )
     factories.make_intent(signal, state="unknown")
 
 
@@ -154,7 +156,9 @@ def test_a_refused_resume_shows_no_fields(
 
 def test_one_account_is_resumed_alone(busy: World, owner: Client) -> None:
     account = busy.account.pk
-    kill_switch.set_state(TradingState.HALTED, by="owner", reason="only this", now=busy.now, account_id=account)
+    kill_switch.set_state(
+        TradingState.HALTED, by="owner", reason="only this", now=busy.now, account_id=account
+    )
     factories.keep_fresh(busy.account)
     page = owner.get(reverse("panel:resume")).content.decode()
     assert f'name="scope" value="{account}"' in page
@@ -171,7 +175,9 @@ def test_a_halted_page_offers_resume_and_no_halt(halted: World, owner: Client, h
 
 
 def test_snapshots_decide_by_the_newest(halted: World, owner: Client) -> None:
-    factories.make_snapshot(halted.account, at=halted.now - timedelta(hours=3), equity="97000.00", level="locked")
+    factories.make_snapshot(
+        halted.account, at=halted.now - timedelta(hours=3), equity="97000.00", level="locked"
+    )
     assert RiskSnapshot.objects.filter(level="locked").exists()
     factories.keep_fresh(halted.account)
     assert "Cannot be resumed yet" not in owner.get(reverse("panel:resume")).content.decode()

@@ -39,7 +39,9 @@ def test_one_headroom_number_everywhere(busy: World, owner: Client) -> None:
     assert page.count(f"{room.room.headroom:,.2f}") >= 3  # the bar, the figure, the free part
 
 
-@pytest.mark.parametrize("name", ["admin:index", "panel:overview_parts", "panel:bar_parts", "panel:why", "panel:health"])
+@pytest.mark.parametrize(
+    "name", ["admin:index", "panel:overview_parts", "panel:bar_parts", "panel:why", "panel:health"]
+)
 def test_reads_are_few(name: str, busy: World, owner: Client) -> None:
     _page(owner, name)
     bound = 20 if name == "panel:bar_parts" else 40
@@ -79,7 +81,11 @@ def test_no_account_at_all(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "state", "says"),
-    [(1, "fresh", "Inside every limit."), (14, "stale", "Inside every limit."), (243, "lost", "was last seen 4 min")],
+    [
+        (1, "fresh", "Inside every limit."),
+        (14, "stale", "Inside every limit."),
+        (243, "lost", "was last seen 4 min"),
+    ],
 )
 def test_ages(seconds: int, state: str, says: str, busy: World, owner: Client) -> None:
     DeskStatus.objects.update(seen_at=datetime.now(UTC) - timedelta(seconds=seconds))
@@ -142,7 +148,13 @@ def test_synthetic_is_said_on_every_page(db: None) -> None:
 
 def test_the_account_shown(busy: World, owner: Client) -> None:
     other = Account.objects.get(pk=busy.account.pk)
-    other.pk, other.name, other.number, other.synthetic, other.source = None, "Test market", "paper-s", True, "synthetic"
+    other.pk, other.name, other.number, other.synthetic, other.source = (
+        None,
+        "Test market",
+        "paper-s",
+        True,
+        "synthetic",
+    )
     other.save()
     assert "Prices on this page are made up." not in _page(owner)
     assert "Prices on this page are made up." in _page(owner, account="paper-s")
@@ -156,7 +168,9 @@ def test_the_account_shown(busy: World, owner: Client) -> None:
 
 
 def test_trouble_is_named(busy: World, owner: Client) -> None:
-    Market.objects.filter(key="BTC-USD").update(unavailable_since=busy.now, unavailable_reason="503 from the exchange")
+    Market.objects.filter(key="BTC-USD").update(
+        unavailable_since=busy.now, unavailable_reason="503 from the exchange"
+    )
     TaskHealth.objects.filter(task="trading.scan").update(failures_in_a_row=3)
     page = _page(owner)
     assert "503 from the exchange" in page

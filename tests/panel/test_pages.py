@@ -45,7 +45,9 @@ def test_lists_and_rows_answer(busy: World, owner: Client) -> None:
             assert owner.get(reverse(f"admin:{row}_change", args=[newest.pk])).status_code == 200, row
 
 
-@pytest.mark.parametrize("name", ["admin:trading_signal_add", "admin:trading_fill_add", "admin:trading_event_add"])
+@pytest.mark.parametrize(
+    "name", ["admin:trading_signal_add", "admin:trading_fill_add", "admin:trading_event_add"]
+)
 def test_facts_cannot_be_added(name: str, busy: World, owner: Client) -> None:
     assert owner.get(reverse(name)).status_code == 403
 
@@ -61,7 +63,7 @@ def test_looking_changes_nothing(busy: World, owner: Client) -> None:
 def test_a_guest_sees_pages_without_rows_of_others(name: str, busy: World, guest: Client) -> None:
     page = guest.get(reverse(name))
     assert page.status_code == (403 if name == "panel:halt" else 200)
-    assert 'data-halt' not in page.content.decode()
+    assert "data-halt" not in page.content.decode()
     assert guest.get(reverse("admin:trading_signal_changelist")).status_code == 403
 
 
@@ -96,7 +98,12 @@ def test_the_login_page_is_plain(world: World) -> None:
 
 
 def test_the_state_bar_stands_on_every_page(busy: World, owner: Client) -> None:
-    names = [*PANEL_PAGES, "admin:trading_event_changelist", "admin:auth_user_changelist", "admin:password_change"]
+    names = [
+        *PANEL_PAGES,
+        "admin:trading_event_changelist",
+        "admin:auth_user_changelist",
+        "admin:password_change",
+    ]
     for name in names:
         page = owner.get(reverse(name)).content.decode()
         assert 'id="bar"' in page, name

@@ -18,7 +18,9 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from trading.core.types import utc_from_ms
+from trading.models import Account, Market
 from trading.models.fields import PRICE_PLACES
+from trading.services import events
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _EXPORT_CHUNK = 2_000
@@ -139,13 +141,31 @@ class EndlessAdmin(FactAdmin):
 
 
 class KeptAdmin(RowAdmin):
-    """Rows that the appliance makes and a person may only adjust."""
+    """Rows that the appliance makes and a person may only adjust; every change is an event."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        told = [_edit(name, form) for name in form.changed_data]
+        if not told:
+            return
+        events.record(
+            "edited",
+            now=timezone.now(),
+            by=request.user.get_username(),
+            text=f"{obj}: {'; '.join(told)}",
+            account_id=obj.pk if isinstance(obj, Account) else None,
+            market_id=obj.pk if isinstance(obj, Market) else None,
+        )
+
+
+def _edit(name: str, form: Any) -> str:
+    return f"{name.replace('_', ' ')}: {form.initial.get(name)} to {form.cleaned_data.get(name)}"
 
 
 def opened_at(milliseconds: int | None) -> datetime | None:

@@ -145,7 +145,9 @@ def closed_since(account_id: int, *, since: datetime, limit: int) -> ClosedToday
     closed = Trade.objects.filter(account_id=account_id, state=TradeState.CLOSED, closed_at__gte=since)
     net = F("profit") + F("commission") + F("swap")
     total = closed.aggregate(count=Count("id"), result=Sum(net))
-    newest = closed.select_related("market", "signal").order_by("-closed_at")[:limit] if total["count"] else ()
+    newest = (
+        closed.select_related("market", "signal").order_by("-closed_at")[:limit] if total["count"] else ()
+    )
     return ClosedToday(
         trades=[(trade, trade.profit + trade.commission + trade.swap) for trade in newest],
         count=total["count"],
