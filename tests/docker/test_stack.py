@@ -26,7 +26,8 @@ from tests.docker.stack import Stack, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.timeout(stacks.BUILD_SECONDS + 900)]
 
-# In the ten minutes after it both markets break out and turn back several times: 2025-02-24 15:00 UTC.
+# In the quarter of an hour after it every bar that opens at an odd minute gives a signal in one of the markets. Its
+# minute is shown at a minute that is odd too: such a bar closes when a scan, which comes every even minute, is due.
 ANCHOR = datetime(2025, 2, 24, 14, 55, tzinfo=UTC)
 BEFORE, AFTER = timedelta(days=2), timedelta(hours=3)
 RECORDED = {"BTC-USD": "binance_spot_BTCUSDT_1m.parquet", "ETH-USD": "binance_spot_ETHUSDT_1m.parquet"}
@@ -84,7 +85,7 @@ def running(
         stack.env |= {
             "STANDIN_TESTS": str(ROOT / "tests"),
             "STANDIN_CANDLES": str(candles),
-            "STANDIN_ANCHOR": ANCHOR.isoformat(),
+            "STANDIN_ANCHOR": (ANCHOR - timedelta(minutes=(begun.minute - ANCHOR.minute) % 2)).isoformat(),
             "STANDIN_AT": begun.isoformat(timespec="seconds"),
         }
         try:
