@@ -106,8 +106,9 @@ def _resolve(outcome: Outcome, market: Market, candles: Candles, end: BracketEnd
     if entered is None or entry is None:
         raise ValueError(f"{outcome} was resolved before it was entered")
     # Nobody knows what prices did during an outage, so a bracket that spans one is not scored, nor one
-    # that could only be entered after it.
-    blind = candle_store.has_gap(market.pk, ms_from_utc(outcome.signal.closed_at), ended)
+    # that could only be entered after it. One that timed out was held to its cap, whenever its last bar came.
+    held_to = entered + outcome.signal.cap_seconds * 1000 if end.reason is ExitReason.TIME else ended
+    blind = candle_store.has_gap(market.pk, ms_from_utc(outcome.signal.closed_at), held_to)
     outcome.state = OutcomeState.UNJUDGED if blind else STATES[end.reason]
     outcome.exit = Decimal(repr(end.price))
     outcome.seen_to_ms = ended
