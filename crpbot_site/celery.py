@@ -59,6 +59,7 @@ def options(redis_url: str | None) -> dict[str, Any]:
             "interval_max": 1,
         },
         "result_backend": None,
+        "result_expires": None,  # or beat would schedule a cleaning of results that do not exist
         "task_ignore_result": True,
         "task_serializer": "json",
         "result_serializer": "json",

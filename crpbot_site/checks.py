@@ -1,4 +1,7 @@
-"""The truth about a running appliance: one list of checks for `doctor`, `/health/ready` and the panel."""
+"""The truth about a running appliance: one list of checks for `doctor` and `/health/ready`.
+
+The checks that speak to the sources of prices stand in `feed_checks`: only `doctor` makes them.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,14 @@ from django_celery_beat.models import PeriodicTask
 
 from crpbot_site.schedule import TABLE
 from trading.core.types import TradingState, ms_from_utc, utc_from_ms
-from trading.feeds.base import FeedRejected, FeedUnavailable
 from trading.models import Gap, GapKind, Lease, Market, TaskHealth
-from trading.services import kill_switch, market_data
+from trading.services import kill_switch
 from trading.services.desk import LEASE
 
 MINUTE = timedelta(minutes=1)
 CANDLE_WARN, CANDLE_FAIL = 3 * MINUTE, 5 * MINUTE
 SLOTS_WARN, SLOTS_FAIL = 3, 5
 DISK_FAIL_BYTES, DISK_WARN_SHARE = 1_000_000_000, 0.05
-SKEW_SECONDS = 5.0
 WEAK_PASSWORDS = ("admin", "password", "crpbot", "changeme")
 GUARDS = frozenset(
     f"trading_{table}_no_{operation}"
@@ -67,45 +68,45 @@ class Finding:
 Check = Callable[[datetime], Iterable[Finding]]
 
 
-def _ok(check: str, text: str) -> Finding:
+def ok(check: str, text: str) -> Finding:
     return Finding(check=check, verdict=Verdict.OK, text=text)
 
 
-def _warn(check: str, text: str, advice: str = "") -> Finding:
+def warn(check: str, text: str, advice: str = "") -> Finding:
     return Finding(check=check, verdict=Verdict.WARN, text=text, advice=advice)
 
 
-def _fail(check: str, text: str, advice: str = "") -> Finding:
+def fail(check: str, text: str, advice: str = "") -> Finding:
     return Finding(check=check, verdict=Verdict.FAIL, text=text, advice=advice)
 
 
 def python(_now: datetime) -> Iterable[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.prefix == sys.base_prefix and not Path("/.dockerenv").exists():
-        yield _warn("python", f"Python {version}, outside a virtual environment.", "Start with `make run`.")
+        yield warn("python", f"Python {version}, outside a virtual environment.", "Start with `make run`.")
     else:
-        yield _ok("python", f"Python {version}.")
+        yield ok("python", f"Python {version}.")
 
 
 def environment(_now: datetime) -> Iterable[Finding]:
     env = settings.CRPBOT
     if env.notice:
-        yield _warn("environment", env.notice)
+        yield warn("environment", env.notice)
     else:
-        yield _ok("environment", f"Every setting is within its range; the panel is {env.url}.")
+        yield ok("environment", f"Every setting is within its range; the panel is {env.url}.")
 
 
 def database(_now: datetime) -> Iterable[Finding]:
     """Reachable, migrated, guarded, and as durable as it must be."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    yield _ok("database", f"{connection.vendor} answers.")
+    yield ok("database", f"{connection.vendor} answers.")
     executor = MigrationExecutor(connection)
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
-        yield _fail("migrations", f"{len(waiting)} migrations are not applied.", "Run `manage.py migrate`.")
+        yield fail("migrations", f"{len(waiting)} migrations are not applied.", "Run `manage.py migrate`.")
     else:
-        yield _ok("migrations", "All migrations are applied.")
+        yield ok("migrations", "All migrations are applied.")
 
 
 def append_only(_now: datetime) -> Iterable[Finding]:
@@ -115,13 +116,13 @@ def append_only(_now: datetime) -> Iterable[Finding]:
         cursor.execute(f"SELECT {column} FROM {source}")  # noqa: S608 -- both names are constants of this function
         missing = sorted(GUARDS - {row[0] for row in cursor.fetchall()})
     if missing:
-        yield _fail(
+        yield fail(
             "append-only",
             f"Guards are missing: {', '.join(missing)}.",
             "Restore a backup: rows can be changed.",
         )
     else:
-        yield _ok("append-only", f"All {len(GUARDS)} guards of append-only rows are in the database.")
+        yield ok("append-only", f"All {len(GUARDS)} guards of append-only rows are in the database.")
 
 
 def durability(_now: datetime) -> Iterable[Finding]:
@@ -138,15 +139,15 @@ def durability(_now: datetime) -> Iterable[Finding]:
             found = str(cursor.fetchone()[0])
         if found != value:
             advice = "A power cut could lose rows. Set it in the server's configuration."
-            yield _fail("durability", f"{name} is {found}, must be {value}.", advice)
+            yield fail("durability", f"{name} is {found}, must be {value}.", advice)
             return
-    yield _ok("durability", ", ".join(f"{name} is {value}" for name, value in wanted.items()) + ".")
+    yield ok("durability", ", ".join(f"{name} is {value}" for name, value in wanted.items()) + ".")
 
 
 def broker(_now: datetime) -> Iterable[Finding]:
     url = settings.CRPBOT.redis_url
     if url is None:
-        yield _ok("broker", "Tasks stay inside the appliance's process; no Redis is needed.")
+        yield ok("broker", "Tasks stay inside the appliance's process; no Redis is needed.")
         return
     try:
         with redis.Redis.from_url(
@@ -154,11 +155,11 @@ def broker(_now: datetime) -> Iterable[Finding]:
         ) as client:
             client.ping()
     except redis.RedisError as error:
-        yield _fail(
+        yield fail(
             "broker", f"Redis does not answer: {type(error).__name__}.", "Start Redis, or correct REDIS_URL."
         )
     else:
-        yield _ok("broker", "Redis answers.")
+        yield ok("broker", "Redis answers.")
 
 
 def timetable(_now: datetime) -> Iterable[Finding]:
@@ -166,15 +167,15 @@ def timetable(_now: datetime) -> Iterable[Finding]:
     missing = [entry.name for entry in TABLE if entry.name not in rows]
     off = [name for name, enabled in rows.items() if not enabled]
     if missing:
-        yield _fail(
+        yield fail(
             "schedule", f"Not on the schedule: {', '.join(missing)}.", "Run `manage.py sync_schedule`."
         )
     elif off:
-        yield _warn(
+        yield warn(
             "schedule", f"Switched off: {', '.join(off)}.", "Switch them on in the panel under Schedules."
         )
     else:
-        yield _ok("schedule", f"{len(rows)} tasks are on the schedule.")
+        yield ok("schedule", f"{len(rows)} tasks are on the schedule.")
 
 
 def tasks(now: datetime) -> Iterable[Finding]:
@@ -190,22 +191,22 @@ def _task(task: str, slot: timedelta, health: TaskHealth | None, now: datetime) 
     check = f"task {task}"
     advice = "Is the appliance running? Its task runs are in the panel under Task runs."
     if health is None or health.last_success_at is None:
-        return _fail(check, "It has not succeeded yet.", advice)
+        return fail(check, "It has not succeeded yet.", advice)
     age = now - health.last_success_at
     failing = f", {health.failures_in_a_row} failures in a row" if health.failures_in_a_row else ""
     text = f"Succeeded {age.total_seconds():.0f} s ago, due every {slot.total_seconds():.0f} s{failing}."
     if age > SLOTS_FAIL * slot:
-        return _fail(check, text, advice)
+        return fail(check, text, advice)
     if age > SLOTS_WARN * slot or failing:
-        return _warn(check, text, advice)
-    return _ok(check, text)
+        return warn(check, text, advice)
+    return ok(check, text)
 
 
 def candles(now: datetime) -> Iterable[Finding]:
     """How far each shown market is known, and how old its last candle is."""
     markets = list(Market.objects.filter(enabled=True))
     if not markets:
-        yield _fail("candles", "No market is switched on.", "Switch one on in the panel under Markets.")
+        yield fail("candles", "No market is switched on.", "Switch one on in the panel under Markets.")
     for market in markets:
         yield _candles(market, now)
 
@@ -215,15 +216,15 @@ def _candles(market: Market, now: datetime) -> Finding:
     why = f" {market.source} is unavailable: {market.unavailable_reason}." if market.unavailable_since else ""
     advice = f"{why} It is asked again each minute; see the events of this market.".strip()
     if market.newest_ms is None:
-        return _fail(check, "There is no candle yet.", advice)
+        return fail(check, "There is no candle yet.", advice)
     last = now - utc_from_ms(market.newest_ms) - MINUTE
     known = now - utc_from_ms(max(market.fetched_to_ms or 0, market.newest_ms + 60_000))
     text = f"The last candle closed {last.total_seconds():.0f} s ago."
     if known > CANDLE_FAIL:
-        return _fail(check, text, advice)
+        return fail(check, text, advice)
     if known > CANDLE_WARN or why:
-        return _warn(check, text, advice)
-    return _ok(check, text)
+        return warn(check, text, advice)
+    return ok(check, text)
 
 
 def gaps(now: datetime) -> Iterable[Finding]:
@@ -236,84 +237,58 @@ def gaps(now: datetime) -> Iterable[Finding]:
     total = {row["market__key"]: (row["end"] - row["start"]) // 60_000 for row in lengths}
     if total:
         text = ", ".join(f"{key} {minutes} min" for key, minutes in total.items())
-        yield _warn("gaps", f"Outages in the last day: {text}.", "Fill them with `manage.py backfill`.")
+        yield warn("gaps", f"Outages in the last day: {text}.", "Fill them with `manage.py backfill`.")
     else:
-        yield _ok("gaps", "No outage in the last day.")
+        yield ok("gaps", "No outage in the last day.")
 
 
 def state(_now: datetime) -> Iterable[Finding]:
     found = kill_switch.effective()
     if found.state is TradingState.ACTIVE:
-        yield _ok("kill switch", "ACTIVE: orders may open.")
+        yield ok("kill switch", "ACTIVE: orders may open.")
     else:
         text = f"{found.state.upper()} by {found.source}: {found.reason}."
-        yield _warn(
-            "kill switch", text, "Only a person can resume: in the panel, or with `manage.py resume`."
-        )
+        yield warn("kill switch", text, "Only a person can resume: in the panel, or with `manage.py resume`.")
 
 
 def desk(now: datetime) -> Iterable[Finding]:
     lease = Lease.objects.filter(name=LEASE).first()
     advice = "Start the desk: `make run`, or the desk container."
     if lease is None:
-        yield _fail("desk", "No desk has ever held the lease.", advice)
+        yield fail("desk", "No desk has ever held the lease.", advice)
     elif lease.expires_at <= now:
         gone = (now - lease.renewed_at).total_seconds()
-        yield _fail("desk", f"Nobody holds the desk's lease; it was last renewed {gone:.0f} s ago.", advice)
+        yield fail("desk", f"Nobody holds the desk's lease; it was last renewed {gone:.0f} s ago.", advice)
     else:
-        yield _ok("desk", f"The desk's lease is held by {lease.owner}.")
+        yield ok("desk", f"The desk's lease is held by {lease.owner}.")
 
 
 def disk(_now: datetime) -> Iterable[Finding]:
     usage = shutil.disk_usage(settings.CRPBOT.data_dir)
     text = f"{usage.free / 1e9:.1f} GB are free in {settings.CRPBOT.data_dir}."
     if usage.free < DISK_FAIL_BYTES:
-        yield _fail("disk", text, "Free some space: below 1 GB rows may be lost.")
+        yield fail("disk", text, "Free some space: below 1 GB rows may be lost.")
     elif usage.free < DISK_WARN_SHARE * usage.total:
-        yield _warn("disk", text, "Free some space: less than a twentieth is left.")
+        yield warn("disk", text, "Free some space: less than a twentieth is left.")
     else:
-        yield _ok("disk", text)
-
-
-def feeds(_now: datetime) -> Iterable[Finding]:
-    """Each shown source is asked for a sign of life, and for its clock where it tells the time."""
-    for source in sorted(set(Market.objects.filter(enabled=True).values_list("source", flat=True))):
-        if source == market_data.FILE_SOURCE:
-            continue
-        try:
-            feed = market_data.feed_for(source)
-            feed.ping()
-        except (FeedUnavailable, FeedRejected) as error:
-            yield _fail(f"feed {source}", f"{error}.", "Look at the network, or at CRPBOT_FEED.")
-            continue
-        yield _ok(f"feed {source}", "It answers.")
-        offset = getattr(feed, "clock_offset", None)
-        if offset is not None:
-            yield _clock(source, offset.total_seconds())
-
-
-def _clock(source: str, seconds: float) -> Finding:
-    text = f"This machine's clock differs by {abs(seconds):.1f} s from that of {source}."
-    if abs(seconds) > SKEW_SECONDS:
-        return _fail("clock", text, "Synchronise the clock: `timedatectl set-ntp true`.")
-    return _ok("clock", text)
+        yield ok("disk", text)
 
 
 def people(_now: datetime) -> Iterable[Finding]:
     owners = list(get_user_model().objects.filter(is_superuser=True, is_active=True))
     if not owners:
-        yield _fail(
+        yield fail(
             "people", "There is no active superuser; nobody can resume.", "Run `manage.py createsuperuser`."
         )
         return
     weak = [owner.get_username() for owner in owners if _guessed(owner)]
     if weak:
         name = weak[0]
-        yield _fail(
+        yield fail(
             "people", f"The password of {name} is easily guessed.", f"Run `manage.py changepassword {name}`."
         )
     else:
-        yield _ok("people", f"{len(owners)} superusers, no password that is easily guessed.")
+        yield ok("people", f"{len(owners)} superusers, no password that is easily guessed.")
 
 
 def _guessed(owner: AbstractBaseUser) -> bool:
@@ -323,7 +298,7 @@ def _guessed(owner: AbstractBaseUser) -> bool:
 READY: tuple[Check, ...] = (database, broker, state, desk, candles, tasks)
 ALL: tuple[Check, ...] = (
     *(python, environment, database, append_only, durability, broker, timetable, tasks, candles, gaps),
-    *(state, desk, disk, feeds, people),
+    *(state, desk, disk, people),
 )
 
 
@@ -336,7 +311,7 @@ def run(which: Iterable[Check], *, now: datetime) -> list[Finding]:
         except Exception as error:
             name = check.__name__.replace("_", " ")
             found.append(
-                _fail(name, f"It cannot be looked at: {type(error).__name__}: {error}", "See the logs.")
+                fail(name, f"It cannot be looked at: {type(error).__name__}: {error}", "See the logs.")
             )
     return found
 

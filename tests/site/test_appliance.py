@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from crpbot_site import schedule
 from tests import servers
 from tests.site.conftest import PROJECT, own_environment
 
@@ -116,6 +117,8 @@ def test_a_start_an_end_and_a_second_start(
     assert rows("select count(*) from trading_candle")[0][0] > 60
     assert rows("select count(*) from trading_risksnapshot")[0][0] > 0
     assert rows("select name from trading_lease") == [("desk",)]
+    planned = {name for (name,) in rows("select name from django_celery_beat_periodictask")}
+    assert planned == {entry.name for entry in schedule.TABLE}
 
     code, seconds = first.end()
     assert code == 0, first.text

@@ -48,6 +48,7 @@ def test_without_redis_tasks_stay_inside() -> None:
         ("task_serializer", "json"),
         ("result_serializer", "json"),
         ("result_backend", None),
+        ("result_expires", None),
         ("task_ignore_result", True),
         ("task_acks_late", False),
         ("task_reject_on_worker_lost", False),

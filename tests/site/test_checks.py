@@ -14,12 +14,12 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from pydantic import SecretStr
 
-from crpbot_site import checks, schedule
+from crpbot_site import checks, feed_checks, schedule
 from crpbot_site.checks import Finding, Verdict
 from tests.site.conftest import Done
 from trading.core.types import TradingState, ms_from_utc
 from trading.models import Gap, Lease, Market, TaskHealth
-from trading.services import bootstrap, kill_switch, task_runs
+from trading.services import bootstrap, kill_switch, market_data, task_runs
 from trading.services.desk import LEASE
 
 pytestmark = pytest.mark.django_db
@@ -191,9 +191,19 @@ def test_a_broker_that_is_there(settings: Any, redis_url: str, now: datetime) ->
 
 
 def test_a_source_that_gives_no_answer(well: None, now: datetime) -> None:
-    assert verdicts(look(now, checks.feeds)) == {"feed synthetic": "ok"}
+    assert verdicts(look(now, feed_checks.feeds)) == {"feed synthetic": "ok"}
     Market.objects.filter(key="BTC-USD").update(enabled=True)
-    assert verdicts(look(now, checks.feeds)) == {"feed coinbase": "fail", "feed synthetic": "ok"}
+    assert verdicts(look(now, feed_checks.feeds)) == {"feed coinbase": "fail", "feed synthetic": "ok"}
+
+
+def test_the_clock_is_compared_with_the_source(
+    now: datetime, well: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert feed_checks.clock("coinbase", 0.4).verdict is Verdict.OK
+    assert feed_checks.clock("coinbase", -6.0).verdict is Verdict.FAIL
+    feed = market_data.feed_for("synthetic")
+    monkeypatch.setattr(feed, "clock_offset", timedelta(seconds=61), raising=False)
+    assert verdicts(look(now, feed_checks.feeds)) == {"feed synthetic": "ok", "clock": "fail"}
 
 
 def test_a_check_that_breaks_is_a_failure_not_silence(now: datetime) -> None:
@@ -251,6 +261,7 @@ def test_doctor_ends_with_the_code_of_the_worst(
     for verdict, code in ((Verdict.OK, 0), (Verdict.WARN, 1), (Verdict.FAIL, 2)):
         finding = Finding(check="one", verdict=verdict, text="How it is.", advice="Do [this].")
         monkeypatch.setattr(checks, "ALL", (lambda _now, finding=finding: [finding],))
+        monkeypatch.setattr(feed_checks, "feeds", lambda _now: [])
         with pytest.raises(SystemExit) as ended:
             call_command("doctor")
         assert ended.value.code == code

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crpbot_site import checks
+from crpbot_site import checks, feed_checks
 
 COLOURS = {checks.Verdict.OK: "green", checks.Verdict.WARN: "yellow", checks.Verdict.FAIL: "red"}
 CODES = {checks.Verdict.OK: 0, checks.Verdict.WARN: 1, checks.Verdict.FAIL: 2}
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = checks.run(checks.ALL, now=timezone.now())
+        found = checks.run((*checks.ALL, feed_checks.feeds), now=timezone.now())
         table = Table(box=None, pad_edge=False, show_header=False)
         for finding in found:
             colour = COLOURS[finding.verdict]
