@@ -25,7 +25,9 @@ def world(db: None) -> World:
 @pytest.fixture
 def busy(world: World) -> World:
     """The same account after a busy day."""
-    return factories.make_busy_day(world)
+    made = factories.make_busy_day(world)
+    factories.keep_fresh(made.account)
+    return made
 
 
 def _as(person: object) -> Client:

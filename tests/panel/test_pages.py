@@ -10,6 +10,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from crpbot_site import panel
 from tests.panel.factories import World
@@ -109,3 +110,12 @@ def test_the_state_bar_stands_on_every_page(busy: World, owner: Client) -> None:
         assert 'id="bar"' in page, name
         assert "ACTIVE" in page, name
         assert 'id="halt-dialog"' in page, name
+
+
+def test_an_unencrypted_address_is_said_on_every_page(busy: World, owner: Client, settings: Settings) -> None:
+    assert b"without encryption" not in owner.get(reverse("admin:index")).content
+    settings.CRPBOT = settings.CRPBOT.model_copy(update={"url": "http://192.168.1.10:8000"})
+    for name in [*PANEL_PAGES, "admin:trading_event_changelist"]:
+        assert (
+            b"is served without encryption at http://192.168.1.10:8000" in owner.get(reverse(name)).content
+        ), name
