@@ -89,6 +89,15 @@ def test_open_positions(counted: int, positions: int, coming: int, passed: bool)
     assert answer.passed is passed
 
 
+def test_answers_count_the_one_that_is_asked_about() -> None:
+    rate = limits.signals_per_hour(usage(signals_last_hour=3), LIMITS)
+    assert (rate.value, rate.limit) == ("4", "10")
+    assert rate.sentence == "4 of 10 signals in the last hour, with this one."
+    held = limits.open_positions(usage(open_positions=1), account(), (), LIMITS)
+    assert (held.value, held.limit) == ("2", "3")
+    assert held.sentence == "2 of 3 positions, with this one."
+
+
 @given(CEILINGS, CEILINGS)
 def test_tightening_only_tightens_and_order_does_not_matter(a: Limits, b: Limits) -> None:
     tight = limits.tighten(a, b)

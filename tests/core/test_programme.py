@@ -109,7 +109,9 @@ def test_profiles_are_the_four_of_the_2_step_programme() -> None:
         (None, 0, False),
         (None, 0, True),
     ]
-    assert all(p.source and p.effective_from <= p.verified_on for p in pg.PROFILES)
+    assert {p.verified_on.isoformat() for p in pg.PROFILES} == {"2026-11-20"}
+    assert {p.effective_from.isoformat() for p in pg.PROFILES} == {"2026-01-01"}
+    assert all(p.source for p in pg.PROFILES)
     assert TWO_STEP.label == "ftmo-2-step-challenge v1"
 
 
