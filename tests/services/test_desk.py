@@ -558,3 +558,39 @@ def test_a_desk_that_cannot_work_ends(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(reconcile, "books_for", lambda account, venue: 1 / 0)
     with pytest.raises(RuntimeError, match="6 times in a row"):
         Desk("one").run(threading.Event())
+
+
+def test_a_day_does_not_begin_before_yesterday_s_bars_are_known(world: World) -> None:
+    """The position was stopped out a minute before midnight in Prague; its bars come ten minutes after it."""
+    desk = Desk("one")
+    opened(world, desk, cap_seconds=10**6)
+    midnight = NOW + timedelta(hours=11)
+    assert desk.tick(now=midnight + 5 * SECOND).holds
+    assert AccountDay.objects.count() == 1
+    later = midnight + 10 * MINUTE
+    blocked = make_intent(world, now=later, signal=make_signal(world, now=later, open_ms=1))
+    desk.tick(now=later)
+    blocked.refresh_from_db()
+    assert (blocked.state, blocked.answer.split(":")[0]) == (IntentState.DENIED, "day_start")
+    store(world.market, [(100, 100, 50, 50)], start=midnight - MINUTE)
+    store(world.market, [50.0], start=midnight)
+    desk.tick(now=later + SECOND)
+    assert Trade.objects.get().state == TradeState.CLOSED
+    day = AccountDay.objects.latest("day")
+    assert (str(day.day), day.how, day.proven) == ("2026-03-03", "reconstructed", True)
+    # The deal is booked at the end of its bar, which is midnight: it belongs to the new day.
+    assert day.balance == D("100000.00")
+
+
+def test_a_loss_before_midnight_belongs_to_the_day_before(world: World) -> None:
+    desk = Desk("one")
+    opened(world, desk, cap_seconds=10**6)
+    midnight = NOW + timedelta(hours=11)
+    desk.tick(now=midnight + 5 * SECOND)
+    store(world.market, [(100, 100, 50, 50)], start=midnight - 10 * MINUTE)
+    store(world.market, [50.0], start=midnight)
+    desk.tick(now=midnight + 61 * SECOND)
+    loss = sum((fill.profit + fill.commission for fill in Fill.objects.all()), D(0))
+    assert loss < 0
+    day = AccountDay.objects.latest("day")
+    assert (day.how, day.balance, day.peak_balance) == ("seen", 100_000 + loss, D("100000.00"))

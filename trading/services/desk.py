@@ -18,7 +18,7 @@ from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from trading.core.gate import decide_close
-from trading.core.timeframes import prop_day
+from trading.core.timeframes import day_bounds, prop_day
 from trading.core.types import (
     AccountView,
     Action,
@@ -28,6 +28,7 @@ from trading.core.types import (
     OrderRequest,
     Side,
     TradingState,
+    ms_from_utc,
     utc_from_ms,
 )
 from trading.models import Account, DeskStatus, OrderIntent, Trade, TradeState
@@ -163,10 +164,7 @@ class Desk:
         moved = paper.advance(seat.venue, source=account.source)
         found = reconcile.run(account, seat.books, now=now)
         view = seat.venue.view(now=now)
-        today = str(prop_day(now, account.programme.zone))
-        if seat.day != today:
-            risk.ensure_day(account, view=view, now=now)
-            seat.day = today
+        self._begin_day(account, seat, view, now=now)
         self._report(account, seat, view, found, now=now)
         asked = _ask_time_exits(account, found.overdue, now=now)
         sent = self._send_due(account, seat, (*found.pending, *asked), now=now) if not found.difference else 0
@@ -176,6 +174,20 @@ class Desk:
             self._report(account, seat, view, found, now=now, force=True)
             risk.snapshot(account, now=now, trigger="fill" if found.fills else "order", view=view)
         return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled)
+
+    def _begin_day(self, account: Account, seat: _Seat, view: AccountView, *, now: datetime) -> None:
+        """Record the day's start once everything that may have filled before it is known.
+
+        A position whose bars before midnight have not come yet may have been stopped out by then: until
+        they are seen the day's start stays unproven, and nothing is opened.
+        """
+        today = prop_day(now, account.programme.zone)
+        if seat.day == str(today):
+            return
+        midnight = ms_from_utc(day_bounds(today, account.programme.zone)[0])
+        if all(seen_to >= midnight for seen_to in seat.venue.exposed().values()):
+            risk.ensure_day(account, view=view, now=now)
+            seat.day = str(today)
 
     def _seat(self, account: Account) -> _Seat:
         if account.pk not in self._seats:
@@ -276,7 +288,9 @@ class Desk:
 
 def _accounts() -> list[Account]:
     """Accounts whose venue this desk serves. Observing accounts are looked after too: they may hold positions."""
-    return list(Account.objects.filter(venue=PaperVenue.name).select_related("programme__profile").order_by("pk"))
+    return list(
+        Account.objects.filter(venue=PaperVenue.name).select_related("programme__profile").order_by("pk")
+    )
 
 
 def _refusal(
@@ -353,7 +367,9 @@ def _ask_time_exits(account: Account, overdue: tuple[int, ...], *, now: datetime
 def _closes_refused(account: Account, state: TradingState, *, now: datetime) -> set[str]:
     """Tickets whose close was refused and whose turn has not come again."""
     refused = OrderIntent.objects.filter(
-        account=account, action=Action.CLOSE, state__in=(IntentState.DENIED, IntentState.REJECTED, IntentState.EXPIRED)
+        account=account,
+        action=Action.CLOSE,
+        state__in=(IntentState.DENIED, IntentState.REJECTED, IntentState.EXPIRED),
     )
     if state is not TradingState.HALTED:
         refused = refused.filter(created_at__gt=now - CLOSE_TTL)
