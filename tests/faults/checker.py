@@ -16,7 +16,17 @@ import django
 def violations() -> list[str]:
     """Every broken promise in a sentence; empty when all were kept."""
     from trading.core.types import Action, IntentState
-    from trading.models import Candle, Fill, OrderIntent, Outcome, PaperEntry, Scan, Signal, StrategySwitch, Trade
+    from trading.models import (
+        Candle,
+        Fill,
+        OrderIntent,
+        Outcome,
+        PaperEntry,
+        Scan,
+        Signal,
+        StrategySwitch,
+        Trade,
+    )
 
     found: list[str] = []
     orders = Counter(PaperEntry.objects.filter(kind="order").values_list("magic", flat=True))
@@ -39,12 +49,15 @@ def violations() -> list[str]:
             found.append(f"{name} judged {judged} of {candles} candles")
     told = Scan.objects.filter(reason="signal", signal__isnull=False).count()
     if not told == Signal.objects.count() == Outcome.objects.count():
-        found.append(f"{told} scans name a signal, {Signal.objects.count()} signals, {Outcome.objects.count()} outcomes")
+        counts = f"{Signal.objects.count()} signals, {Outcome.objects.count()} outcomes"
+        found.append(f"{told} scans name a signal, {counts}")
     deals = set(PaperEntry.objects.filter(kind="deal").values_list("sequence", flat=True))
     fills = {int(deal) for deal in Fill.objects.values_list("deal", flat=True)}
     found += [f"deals that are no fills: {sorted(deals - fills)}"] if deals - fills else []
     found += [f"fills that are no deals: {sorted(fills - deals)}"] if fills - deals else []
-    money = sum(profit + commission for profit, commission in Fill.objects.values_list("profit", "commission"))
+    money = sum(
+        profit + commission for profit, commission in Fill.objects.values_list("profit", "commission")
+    )
     booked = sum(t.profit + t.commission for t in Trade.objects.all())
     found += [f"fills add up to {money}, trades to {booked}"] if money != booked else []
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import shutil
@@ -27,7 +28,13 @@ MINUTES = 6 * 1440
 SEED = 20_261_120
 STEPS = ("claimed", "sent", "placed")
 # The claim's one line that makes it a claim; without it an intent that may have left is sent again.
-CLAIM = ("trading/services/desk.py", "                state=IntentState.SENDING,\n", "                state=IntentState.PENDING,\n")
+CLAIM = (
+    "trading/services/desk.py",
+    "                state=IntentState.SENDING,\n",
+    "                state=IntentState.PENDING,\n",
+)
+
+log = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -42,7 +49,14 @@ class Stage:
     minutes: int
 
     def play(self, die_at: str = "") -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.faults.player", str(self.file), "--minutes", str(self.minutes)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.faults.player",
+            str(self.file),
+            "--minutes",
+            str(self.minutes),
+        ]
         return subprocess.Popen(
             [*command, "--die-at", die_at],
             cwd=self.product,
@@ -66,7 +80,11 @@ class Stage:
 
 
 def _environment(data: Path, database: str = "") -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "OMP_NUM_THREADS"}}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "HOME", "LANG", "OMP_NUM_THREADS"}
+    }
     ours = {
         "CRPBOT_DATA_DIR": str(data),
         "CRPBOT_ENV_FILE": os.devnull,
@@ -136,7 +154,10 @@ def _wait_until_playing(player: subprocess.Popen[str]) -> None:
 def undisturbed(market: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The same market played once without a death."""
     stage = Stage(
-        environment=_environment(tmp_path_factory.mktemp("undisturbed")), product=ROOT, file=market, minutes=MINUTES
+        environment=_environment(tmp_path_factory.mktemp("undisturbed")),
+        product=ROOT,
+        file=market,
+        minutes=MINUTES,
     )
     player = stage.play()
     _, errors = player.communicate(timeout=600)
@@ -154,7 +175,9 @@ def test_killed_thirty_times_nothing_is_doubled_and_nothing_is_lost(
     stage = Stage(environment=_environment(tmp_path, url), product=ROOT, file=market, minutes=MINUTES)
     died = _kill_often(stage, kills=KILLS, seed=SEED)
     found = stage.check()
-    print(f"{database}: died {died}, intents {found['intents']}, {found['trades']} trades, seed {SEED}")
+    log.info(
+        "%s: died %s, intents %s, %s trades, seed %s", database, died, found["intents"], found["trades"], SEED
+    )
     assert found["violations"] == []
     # A strategy judges candles, not accounts: no death may have cost or added a signal.
     assert found["signals"] == undisturbed["signals"]
@@ -172,5 +195,3 @@ def test_a_claim_that_does_not_say_so_sends_twice(market: Path, tmp_path: Path) 
         again.communicate(timeout=300)
         doubled = [text for text in stage.check()["violations"] if "orders at the venue" in text]
     assert doubled
-
-

@@ -24,7 +24,9 @@ class BracketEnd:
     reason: ExitReason
 
 
-def touched(candles: Candles, *, side: Side, stop: float, target: float, half_spread: float = 0.0) -> int | None:
+def touched(
+    candles: Candles, *, side: Side, stop: float, target: float, half_spread: float = 0.0
+) -> int | None:
     """Index of the first bar that reaches the stop or the target, or None.
 
     half_spread: fraction of the price between the bars' prices and the side a close trades at;

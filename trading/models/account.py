@@ -135,4 +135,3 @@ class AccountDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.day}: {self.balance}"
-

@@ -18,7 +18,9 @@ def choices(words: type[StrEnum]) -> list[tuple[str, str]]:
 
 def one_of(column: str, words: type[StrEnum], name: str) -> models.CheckConstraint:
     """A database constraint that admits the words of an enumeration and nothing else."""
-    return models.CheckConstraint(condition=models.Q(**{f"{column}__in": [w.value for w in words]}), name=name)
+    return models.CheckConstraint(
+        condition=models.Q(**{f"{column}__in": [w.value for w in words]}), name=name
+    )
 
 
 def word(words: type[StrEnum], **options: Any) -> models.CharField[Any, Any]:

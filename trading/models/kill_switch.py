@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import functions
 
 from trading.core.types import TradingState
 from trading.models.account import Account
@@ -24,7 +25,7 @@ class KillSwitch(models.Model):
         constraints = (
             one_of("state", TradingState, "kill_switch_state"),
             models.UniqueConstraint(
-                models.functions.Coalesce("account_id", models.Value(0)), name="one_switch_each"
+                functions.Coalesce("account_id", models.Value(0)), name="one_switch_each"
             ),
         )
 

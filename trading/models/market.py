@@ -103,10 +103,14 @@ class Candle(models.Model):
         ordering = ("-id",)
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(id=models.F("market_id") * MINUTES_A_MARKET + models.F("open_ms") / MINUTE_MS),
+                condition=models.Q(
+                    id=models.F("market_id") * MINUTES_A_MARKET + models.F("open_ms") / MINUTE_MS
+                ),
                 name="candle_named_by_its_minute",
             ),
-            models.CheckConstraint(condition=models.Q(low__gt=0, high__gte=models.F("low")), name="candle_sane"),
+            models.CheckConstraint(
+                condition=models.Q(low__gt=0, high__gte=models.F("low")), name="candle_sane"
+            ),
         )
 
     def __str__(self) -> str:
@@ -163,7 +167,9 @@ class Gap(models.Model):
         ordering = ("-start_ms",)
         constraints = (
             models.UniqueConstraint(fields=("market", "start_ms"), name="gap_once"),
-            models.CheckConstraint(condition=models.Q(end_ms__gt=models.F("start_ms")), name="gap_has_length"),
+            models.CheckConstraint(
+                condition=models.Q(end_ms__gt=models.F("start_ms")), name="gap_has_length"
+            ),
             one_of("kind", GapKind, "gap_kind"),
         )
 

@@ -105,7 +105,9 @@ class Trade(models.Model):
     close_due_at = models.DateTimeField(null=True, help_text="the strategy's longest holding time ends")
     exit = price(null=True)
     closed_at = models.DateTimeField(null=True)
-    exit_reason = models.CharField(max_length=12, choices=[(r.value, r.value) for r in ExitReason], blank=True)
+    exit_reason = models.CharField(
+        max_length=12, choices=[(r.value, r.value) for r in ExitReason], blank=True
+    )
     profit = money(default=0, help_text="without costs")
     commission = money(default=0)
     swap = money(default=0)

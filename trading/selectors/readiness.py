@@ -68,7 +68,9 @@ def _no_file() -> Line:
         sentence = f"Whether {path} exists cannot be told: {error.strerror}. Repair the folder first."
         return Line(ok=False, title="HALT file", sentence=sentence, who="by you")
     if exists:
-        return Line(ok=False, title="HALT file", sentence=f"The file {path} exists: remove it first.", who="by you")
+        return Line(
+            ok=False, title="HALT file", sentence=f"The file {path} exists: remove it first.", who="by you"
+        )
     return Line(ok=True, title="No HALT file", sentence="No HALT file")
 
 
@@ -89,7 +91,9 @@ def _desk(account: Account, now: datetime) -> Line:
         sentence = f"The desk saw {account} {age.total_seconds():.0f} s ago, {DESK_FRESH.seconds} s allowed."
         return Line(ok=False, title=title, sentence=f"{sentence} Start the desk.", who="by you")
     if not status.ready:
-        return Line(ok=False, title=title, sentence=f"{account} is not ready: {status.reason}.", who="by itself")
+        return Line(
+            ok=False, title=title, sentence=f"{account} is not ready: {status.reason}.", who="by itself"
+        )
     return Line(ok=True, title=title, sentence=f"{account}: reconciled, seen {age.total_seconds():.0f} s ago")
 
 

@@ -21,7 +21,9 @@ def confidence_of(*, strategy: str, market_id: int) -> Confidence:
     after the counted one before it had ended.
     """
     outcomes = Outcome.objects.filter(strategy=strategy, market_id=market_id, state__in=RESOLVED)
-    rows = outcomes.order_by("signal__closed_at", "pk").values_list("state", "signal__closed_at", "resolved_at")
+    rows = outcomes.order_by("signal__closed_at", "pk").values_list(
+        "state", "signal__closed_at", "resolved_at"
+    )
     hits = n = 0
     ended: datetime | None = None
     for state, closed_at, resolved_at in rows:
@@ -47,7 +49,9 @@ def usage_of(
     tiers = list(approved.filter(judged_at__gt=now - HOUR).values_list("tier", flat=True))
     last = approved.filter(market=market).order_by("-judged_at").values_list("judged_at", flat=True).first()
     open_trades = set(
-        Trade.objects.filter(account_id=account_id, state=TradeState.OPEN).values_list("market__key", flat=True)
+        Trade.objects.filter(account_id=account_id, state=TradeState.OPEN).values_list(
+            "market__key", flat=True
+        )
     )
     waiting = {p.symbol: p.unknown for p in pending_of(account_id, without_intent=without_intent)}
     busy = "position" if market.key in open_trades else ""

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 
 from trading.core.types import TradingState
 from trading.models import KillSwitch
@@ -57,7 +58,9 @@ def effective(account_id: int | None = None, *, lock: bool = False) -> Effective
         # A failed statement has ended the caller's transaction; nothing may be decided in it.
         if lock and isinstance(error, DatabaseError):
             raise
-        return Effective(state=TradingState.HALTED, source="unreadable", reason=f"the state cannot be read: {error}")
+        return Effective(
+            state=TradingState.HALTED, source="unreadable", reason=f"the state cannot be read: {error}"
+        )
 
 
 def _outside() -> list[Effective]:
@@ -84,8 +87,17 @@ def _of_row(account_id: int | None, row: KillSwitch | None) -> Effective:
     if row is None:
         return Effective(state=TradingState.HALTED, source=source, reason="the switch has no row")
     return Effective(
-        state=TradingState(row.state), source=source, reason=f"{row.reason} ({row.changed_by})", since=row.changed_at
+        state=TradingState(row.state),
+        source=source,
+        reason=f"{row.reason} ({row.changed_by})",
+        since=row.changed_at,
     )
+
+
+def _switch(account_id: int | None) -> KillSwitch | None:
+    """One switch's row, locked until the surrounding transaction ends."""
+    own = Q(account__isnull=True) if account_id is None else Q(account_id=account_id)
+    return KillSwitch.objects.select_for_update().filter(own).first()
 
 
 def set_state(
@@ -98,7 +110,7 @@ def set_state(
     is HALTED because it is new is written down: ``open_fresh`` must not open it any more.
     """
     with transaction.atomic():
-        row = KillSwitch.objects.select_for_update().filter(account_id=account_id).first()
+        row = _switch(account_id)
         present = TradingState.HALTED if row is None else TradingState(row.state)
         if state.strictness < present.strictness:
             raise LooseningRefused(f"the state is {present}; only a person can loosen it, with resume")
@@ -115,7 +127,7 @@ def resume(*, user_id: int, reason: str, phrase: str, now: datetime, account_id:
     Raises ResumeRefused with everything that is missing.
     """
     with transaction.atomic():
-        row = KillSwitch.objects.select_for_update().filter(account_id=account_id).first()
+        row = _switch(account_id)
         user = get_user_model().objects.filter(pk=user_id, is_active=True, is_superuser=True).first()
         missing = [] if user else ["A superuser must ask for it."]
         if not reason.strip():
@@ -136,8 +148,8 @@ def open_fresh(*, now: datetime, account_id: int | None = None) -> bool:
     False when anyone ever changed it: a halt made later is never undone here.
     """
     with transaction.atomic():
-        row = KillSwitch.objects.select_for_update().filter(account_id=account_id, changed_by=FRESH).first()
-        if row is None:
+        row = _switch(account_id)
+        if row is None or row.changed_by != FRESH:
             return False
         _write(row, TradingState.ACTIVE, by="bootstrap", reason="first start, paper only", now=now)
     return True

@@ -121,7 +121,8 @@ def _resolve(outcome: Outcome, market: Market, candles: Candles, end: BracketEnd
         events.record(
             "outcome",
             now=now,
-            text=f"{outcome.signal} ended: {outcome.state}" + ("" if blind else f", {outcome.net_bp} bp after costs"),
+            text=f"{outcome.signal} ended: {outcome.state}"
+            + ("" if blind else f", {outcome.net_bp} bp after costs"),
             account_id=outcome.signal.account_id,
             market_id=market.pk,
             data={"signal": outcome.signal_id, "state": str(outcome.state)},

@@ -24,7 +24,12 @@ class RowBook:
         marks = {symbol: (int(ms), str(price)) for symbol, (ms, price) in book.seen_to.items()}
         entries = [
             Entry(
-                sequence=row.sequence, kind=row.kind, magic=row.magic, ticket=row.ticket, body=row.body, at=row.at
+                sequence=row.sequence,
+                kind=row.kind,
+                magic=row.magic,
+                ticket=row.ticket,
+                body=row.body,
+                at=row.at,
             )
             for row in PaperEntry.objects.filter(book=book)
         ]
@@ -75,5 +80,3 @@ def advance(venue: PaperVenue, *, source: str) -> int:
         if newest_ms is not None and newest_ms >= wanted[key]:
             deals += venue.advance(key, candle_store.between(market_id, wanted[key], newest_ms + 1))
     return deals
-
-

@@ -289,7 +289,9 @@ def _tell(account: Account, market: Market, deal: Deal, trade: Trade, *, now: da
     events.record(
         "fill",
         now=now,
-        text=f"{trade}: {trade.side} {market.label} {deal.lots} lots at {deal.price.normalize():f} {what}"[:500],
+        text=f"{trade}: {trade.side} {market.label} {deal.lots} lots at {deal.price.normalize():f} {what}"[
+            :500
+        ],
         account_id=account.pk,
         market_id=market.pk,
         data={"trade": trade.pk, "deal": deal.deal},

@@ -148,7 +148,9 @@ def _counts(words: Any) -> dict[str, int]:
 
 
 def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number.normalize() + 0) if number == 0 else f"{number.normalize():f}"
+    return (
+        None if number is None else str(number.normalize() + 0) if number == 0 else f"{number.normalize():f}"
+    )
 
 
 def _account(account: Account) -> dict[str, Any]:

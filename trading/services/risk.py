@@ -100,9 +100,7 @@ def snapshot_all(*, now: datetime, trigger: str) -> list[int]:
     return [pk for pk in written if pk is not None]
 
 
-def snapshot(
-    account: Account, *, now: datetime, trigger: str, view: AccountView | None = None
-) -> int | None:
+def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView | None = None) -> int | None:
     """Write an account's risk at this instant; None when no view of it exists yet.
 
     view: a view that was just read; without it the desk's last one counts.

@@ -196,7 +196,9 @@ def _ask(strategy: Strategy, candles: Candles, index: int) -> Judgement:
         return strategy.judge(_window(strategy, candles, index))
     except Exception as error:
         # The slot is judged all the same: one candle must not hold up all that follow it.
-        log.exception("%s failed on the candle of %s", strategy.name, utc_from_ms(int(candles.open_ms[index])))
+        log.exception(
+            "%s failed on the candle of %s", strategy.name, utc_from_ms(int(candles.open_ms[index]))
+        )
         return Judgement(side=None, reason=STRATEGY_ERROR, note=f"{type(error).__name__}: {error}")
 
 
@@ -363,5 +365,3 @@ def _tell(signal: Signal, desk: _Desk, decision: Decision, *, now: datetime) -> 
         market_id=desk.market.pk,
         data={"signal": signal.pk, "codes": list(decision.codes)},
     )
-
-

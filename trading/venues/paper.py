@@ -265,7 +265,9 @@ class PaperVenue:
         if end.reason is ExitReason.STOP:
             price *= 1 - held.side.sign * self.instruments[held.symbol].slippage_bp / BP
         at = utc_from_ms(int(bar.open_ms[0]) + MINUTE_MS)
-        self._close(held, held.lots, self._on_tick(held.symbol, price, held.side.opposite), at, end.reason, held.magic)
+        self._close(
+            held, held.lots, self._on_tick(held.symbol, price, held.side.opposite), at, end.reason, held.magic
+        )
 
     def _close(
         self, held: _Held, lots: Decimal, price: Decimal, at: datetime, reason: ExitReason, magic: int
@@ -302,7 +304,9 @@ class PaperVenue:
     def _position(self, held: _Held) -> Position:
         spec = self.instruments[held.symbol]
         mid = Decimal(self._marks[held.symbol][1])
-        price = self._on_tick(held.symbol, mid * (1 - held.side.sign * spec.spread_bp / 2 / BP), held.side.opposite)
+        price = self._on_tick(
+            held.symbol, mid * (1 - held.side.sign * spec.spread_bp / 2 / BP), held.side.opposite
+        )
         return Position(
             ticket=held.ticket,
             magic=held.magic,
@@ -330,9 +334,13 @@ class PaperVenue:
         if request.action is Action.CLOSE:
             held = self._held.get(request.ticket)
             if held is None or held.symbol != request.symbol:
-                raise VenueRejected("no_position", f"position {request.ticket} is not open in {request.symbol}")
+                raise VenueRejected(
+                    "no_position", f"position {request.ticket} is not open in {request.symbol}"
+                )
             if request.side is not held.side.opposite or request.lots <= 0:
-                raise VenueRejected("invalid_close", f"{request.side} {request.lots} lots close no {held.side}")
+                raise VenueRejected(
+                    "invalid_close", f"{request.side} {request.lots} lots close no {held.side}"
+                )
             return
         if not spec.volume_min <= request.lots <= spec.volume_max or request.lots % spec.volume_step:
             raise VenueRejected("invalid_volume", f"{request.lots} lots of {request.symbol}")
@@ -394,7 +402,9 @@ class PaperVenue:
             self._by_magic.setdefault(entry.magic, entry.ticket)
             from_ms = _next_minute(ms_from_utc(entry.at) + self.latency_ms)
             key = f"{entry.sequence}"
-            self._resting[key] = _Resting(request=request, ticket=entry.ticket, from_ms=from_ms, left=request.lots)
+            self._resting[key] = _Resting(
+                request=request, ticket=entry.ticket, from_ms=from_ms, left=request.lots
+            )
         elif entry.kind == "closed":
             self._resting = {
                 key: order

@@ -7,7 +7,7 @@ import time
 from argparse import ArgumentParser
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand
 from rich.console import Console
@@ -38,8 +38,12 @@ class Command(BaseCommand):
         parser.add_argument("--from", dest="since", help="play from here on, ISO date in UTC")
         parser.add_argument("--to", dest="until", help="play up to here")
         parser.add_argument("--days", type=int, help="play so many days from the beginning")
-        parser.add_argument("--json", action="store_true", help="print one JSON object; progress goes to stderr")
-        parser.add_argument("--keep", action="store_true", help="leave the scratch database and say where it is")
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object; progress goes to stderr"
+        )
+        parser.add_argument(
+            "--keep", action="store_true", help="leave the scratch database and say where it is"
+        )
 
     def handle(self, **options: Any) -> None:
         feed = _feed(options)
@@ -74,7 +78,7 @@ class Command(BaseCommand):
         table = Table(box=None, pad_edge=False, show_header=False)
         for name, value in found.items():
             table.add_row(name, _words(name, value))
-        Console(file=self.stdout).print(table)
+        Console(file=cast(TextIO, self.stdout)).print(table)
 
 
 def _feed(options: dict[str, Any]) -> ReplayFeed:
