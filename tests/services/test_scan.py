@@ -148,17 +148,17 @@ def test_newcomers_do_not_judge_history(world: World, make_strategy: Strategies)
     make_strategy(name="late")
     quiet_minutes(world, 2, first=600)
     run(world, now=at(602))
-    assert slots(account=newcomer, strategy="scripted") == [600, 601]
+    assert slots(account=newcomer, strategy="scripted") == [599, 600, 601]
     assert min(slots(account=world.account, strategy="late")) == 542
 
 
-def test_a_candle_that_closes_with_the_account_s_birth_belongs_to_the_time_before(
+def test_a_new_account_judges_the_candle_that_has_just_closed_and_none_before_it(
     world: World, make_strategy: Strategies
 ) -> None:
     make_strategy()
-    store(world.market, [100.0], start=NOW - MINUTE)
+    store(world.market, [100.0, 100.0, 100.0], start=NOW - 3 * MINUTE)
     run(world, now=NOW)
-    assert slots() == []
+    assert slots() == [-1]
 
 
 # -- crashes ----------------------------------------------------------------------------------

@@ -131,8 +131,9 @@ def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) 
     )
     last = slots.aggregate(last=Max("open_ms"))["last"]
     length = timeframe_ms(strategy.timeframe)
-    # A newcomer judges what closes from now on; history that was there before it is not made up for.
-    began = max(ms_from_utc(account.created_at), ms_from_utc(now) - NEWCOMER_MS)
+    # A newcomer judges the bar that has just closed, so that a first start says something at once, and what
+    # closes from then on; older history is not made up for.
+    began = max(ms_from_utc(account.created_at) - length, ms_from_utc(now) - NEWCOMER_MS)
     judged_to = last + length if last is not None else began - length + 1
     newest = market.newest_ms
     if newest is None or newest + MINUTE_MS < judged_to + length:
