@@ -1,4 +1,4 @@
-"""Worlds for the services, and real threads on a database that commits."""
+"""Worlds for the services, their strategies and their broker."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
 
 from tests.services import worlds
 from tests.services.worlds import Broker, Scripted, World
@@ -64,15 +63,3 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
 
     change()
     return change
-
-
-@pytest.fixture
-def on_postgresql(transactional_db: None) -> None:
-    """A PostgreSQL database that commits, for threads; emptied afterwards.
-
-    Only there: emptying an SQLite test database deletes rows, which the append-only triggers refuse, and
-    its tables live in memory, where threads share one connection. Races on SQLite run on a file, in a
-    process of their own.
-    """
-    if connection.vendor != "postgresql":
-        pytest.skip("threads on PostgreSQL need CRPBOT_TEST_DB=postgres")
