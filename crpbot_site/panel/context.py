@@ -19,7 +19,7 @@ from trading.selectors.overview import OpenTrade, Price
 from trading.selectors.risk import limits_of
 
 CLOSED_SHOWN = 3
-ANSWERS_SHOWN = 5
+ANSWERS_SHOWN = 6
 PRICE_PROMISE = 150
 SCAN_PROMISE = 180
 

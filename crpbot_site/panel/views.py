@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from crpbot_site.health import findings
 from crpbot_site.panel import context, words
 from crpbot_site.panel.forms import HaltForm, ResumeForm
 from crpbot_site.panel.glance import ACCOUNT_CHOICE, HALT_RIGHT, Glance, glance
@@ -61,19 +62,19 @@ def why(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def health(request: HttpRequest) -> HttpResponse:
-    """Feeds, tasks, the desk and the leases: what runs, and since when what does not."""
+    """The readiness checks with what to do, beside feeds, tasks, the desk and the leases."""
     seen = glance(request)
     markets = overview.shown_markets()
-    tasks = overview.tasks()
-    ill = [m for m in markets if m.unavailable_since is not None], [t for t in tasks if t.failures_in_a_row]
+    found = findings(now=seen.now)
     given = {
+        "findings": found,
         "prices": overview.prices(markets),
         "missing": {gap.market.pk: gap for gap in overview.missing_minutes(markets, now=seen.now)},
-        "tasks": tasks,
+        "tasks": overview.tasks(),
         "leases": overview.leases(),
         "desks": panel.desks(),
         "price_promise": context.PRICE_PROMISE,
-        "verdict": words.health(seen, silent=len(ill[0]), failing=len(ill[1])),
+        "verdict": words.health(seen, found),
     }
     return _page(request, "panel/health.html", "Health", given)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from crpbot_site.checks import Finding
+from crpbot_site.checks import Verdict as Grade
 from crpbot_site.panel.glance import Glance
 from trading.core import gate
 from trading.core.types import Level, TradingState
@@ -13,6 +16,8 @@ from trading.selectors.answers import Funnel
 from trading.selectors.overview import Counts, OpenTrade
 
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+# So many ill checks are named in a verdict; all stand below it.
+_NAMED = 4
 
 REASONS = {
     "not_due": "not asked at this minute",
@@ -20,15 +25,17 @@ REASONS = {
     "bad_data": "a price of the window is missing",
     "flat_market": "the market hardly moves",
     "volatility_too_low": "it moves too little to pay the costs",
+    "volatility_too_high": "it moves too much for a stop and a target",
     "inside_range": "the close is inside its range",
     "against_trend": "the breakout is against the trend",
+    "breakout": "the close left its range with the trend",
     "no_excess": "no excess to fade",
     "still_leaving": "the price still runs away from its mean",
     "trend_runs": "the trend is too strong to fade",
+    "excess_ended": "the close came back inside its band",
     "not_first_bar": "it buys on the first bar of the day only",
-    "too_old": "judged late, so nothing was traded",
+    "day_began": "the first bar of the day",
     "strategy_error": "the strategy failed; nothing was traded",
-    "strategy_off": "the strategy is switched off",
     "gap": "minutes are missing",
     "signal": "a signal",
     "approved": "Approved by every rule",
@@ -209,16 +216,24 @@ def why_nothing(glance: Glance, funnel: Funnel, top: str) -> Verdict:
     return Verdict("Signals came, and a rule refused each.", f"Most often: {top}.")
 
 
-def health(glance: Glance, *, silent: int, failing: int) -> Verdict:
-    """The verdict of the health page."""
-    if not silent and not failing and not glance.lost:
-        return Verdict("Everything runs.", "Feeds answer, tasks succeed, the desk sees the account.")
-    parts = []
-    if silent:
-        parts.append(f"{counted(silent, 'market is', 'markets are')} silent")
+def health(glance: Glance, found: Sequence[Finding]) -> Verdict:
+    """The verdict of the health page over the readiness checks and the desk's view of the shown account."""
+    failing = [finding.check for finding in found if finding.verdict is Grade.FAIL]
+    warnings = [finding.check for finding in found if finding.verdict is Grade.WARN]
+    blind = "The desk does not see the account. " if glance.lost else ""
+    advice = "What to do stands beside each."
     if failing:
-        parts.append(f"{counted(failing, 'task fails', 'tasks fail')}")
-    if glance.lost:
-        parts.append("the desk does not see the account")
-    text = ", ".join(part if index == 0 else part[0].lower() + part[1:] for index, part in enumerate(parts))
-    return Verdict(f"{text[0].upper()}{text[1:]}.", "Each is tried again by itself; its row says why.")
+        failed = counted(len(failing), "check fails", "checks fail")
+        return Verdict(f"{failed}: {_some(failing)}.", f"{blind}{advice}", True)
+    if blind:
+        return Verdict(blind.strip(), "It looks every second, by itself, while it runs.", True)
+    if warnings:
+        warned = counted(len(warnings), "warning", "warnings").lower()
+        return Verdict(f"Everything runs, with {warned}: {_some(warnings)}.", advice)
+    return Verdict("Everything runs.", "Feeds answer, tasks succeed, the desk sees the account.")
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -427,7 +427,13 @@ def _course(account: Account, *, now: datetime) -> None:
 
 
 def _tasks(*, now: datetime) -> None:
-    for name, age in (("fetch_candles", 31), ("scan", 64), ("follow_outcomes", 40), ("snapshot_risk", 900)):
+    for name, age in (
+        ("fetch_candles", 31),
+        ("scan", 64),
+        ("follow_outcomes", 40),
+        ("snapshot_risk", 900),
+        ("abandon_runs", 300),
+    ):
         at = now - timedelta(seconds=age)
         TaskHealth.objects.create(task=f"trading.{name}", last_success_at=at)
         TaskRun.objects.create(

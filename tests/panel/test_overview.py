@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from crpbot_site.health import findings
 from tests.panel import factories
 from tests.panel.factories import World
 from trading.core.types import TradingState
-from trading.models import Account, DeskStatus, Market, StrategySwitch, TaskHealth
+from trading.models import Account, DeskStatus, Lease, Market, StrategySwitch, TaskHealth
 from trading.selectors import answers, overview, panel, risk
 from trading.services import kill_switch
 
@@ -128,6 +130,19 @@ def test_levels(equity: str, word: str, world: World, owner: Client) -> None:
     assert word in _page(owner)
 
 
+def test_health_is_what_the_readiness_checks_say(busy: World, owner: Client) -> None:
+    found = findings(now=busy.now)
+    page = html.unescape(_page(owner, "panel:health"))
+    assert "Everything runs." in page
+    assert [finding.check for finding in found if f"<td>{finding.check}</td>" not in page] == []
+    Lease.objects.update(expires_at=busy.now - timedelta(seconds=9))
+    TaskHealth.objects.all().delete()
+    page = html.unescape(_page(owner, "panel:health"))
+    assert "Six checks fail: desk, task trading.fetch_candles, task trading.scan" in page
+    assert "and 2 more." in page
+    assert "Start the desk: `make run`, or the desk container." in page
+
+
 def test_breach(world: World, owner: Client) -> None:
     factories.make_desk(world.account, now=datetime.now(UTC), balance="96000.00", equity="96000.00")
     page = _page(owner)
@@ -175,7 +190,9 @@ def test_trouble_is_named(busy: World, owner: Client) -> None:
     page = _page(owner)
     assert "503 from the exchange" in page
     assert "failed 3 times in a row" in page
-    assert "One market is silent, one task fails." in _page(owner, "panel:health")
+    health = _page(owner, "panel:health")
+    assert "Everything runs, with two warnings: candles BTC-USD, task trading.scan." in health
+    assert "503 from the exchange" in health
 
 
 def test_the_funnel_adds_up(db: None) -> None:
@@ -240,6 +257,16 @@ def test_curves_are_thinned_and_keep_the_last_point(db: None) -> None:
     points = overview.curve(world.account.pk, since=NOON - timedelta(hours=1))
     assert len(points) <= overview.CURVE_POINTS + 1
     assert points[-1].equity == Decimal("100499.00")
+
+
+def test_the_newest_answer_of_each_market_comes_first(db: None) -> None:
+    world = factories.make_busy_day(factories.make_world(now=NOON))
+    found = overview.latest_answers(world.account.pk, limit=12)
+    asked = [(scan.market.key, scan.strategy) for scan in found]
+    distinct = len(set(asked))
+    assert len(set(asked[:distinct])) == distinct
+    assert len(found) > distinct
+    assert len({(scan.market.key, scan.strategy, scan.reason) for scan in found}) == len(found)
 
 
 def test_why_nothing(busy: World, owner: Client) -> None:

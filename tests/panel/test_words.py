@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +12,8 @@ import pytest
 from crpbot_site.panel import words
 from crpbot_site.panel.templatetags import panel as tags
 from trading.core import gate
+from trading.services import scan
+from trading.strategies import REASONS
 
 NOW = datetime(2026, 11, 19, 13, 32, 8, tzinfo=UTC)
 
@@ -92,6 +96,16 @@ def test_a_word_from_outside_is_escaped() -> None:
 def test_every_rule_has_words(code: str) -> None:
     assert words.rule(code) == gate.CODES[code]
     assert "_" not in words.reason(code)
+
+
+def test_every_answer_of_a_strategy_or_a_scan_has_words() -> None:
+    tree = ast.parse(inspect.getsource(scan))
+    given = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "reason"]
+    literal = {node.value for node in given if isinstance(node, ast.Constant)}
+    assert literal == {"not_due", "warming_up"}
+    answers = set(REASONS) | literal | {scan.SIGNAL, scan.STRATEGY_ERROR}
+    of_the_gate = {"approved", "gap"}
+    assert set(words.REASONS) == answers | of_the_gate
 
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -185,12 +185,19 @@ def counts(account: Account, day: Day) -> Counts:
 
 
 def latest_answers(account_id: int, *, limit: int) -> list[Scan]:
-    """The newest answers, one of each market, strategy and reason."""
+    """The newest answer of each market and strategy, then the newest of each of their other reasons."""
     rows = Scan.objects.filter(account_id=account_id).select_related("market", "signal").order_by("-id")
-    found: dict[tuple[int, str, str], Scan] = {}
+    newest: dict[tuple[int, str], Scan] = {}
+    others: dict[tuple[int, str, str], Scan] = {}
     for scan in rows[:LOOK_BACK]:
-        found.setdefault((scan.market_id, scan.strategy, scan.reason), scan)
-    return sorted(found.values(), key=lambda scan: scan.judged_at, reverse=True)[:limit]
+        first = newest.setdefault((scan.market_id, scan.strategy), scan)
+        if scan.reason != first.reason:
+            others.setdefault((scan.market_id, scan.strategy, scan.reason), scan)
+    return [*_by_time(newest.values()), *_by_time(others.values())][:limit]
+
+
+def _by_time(scans: Iterable[Scan]) -> list[Scan]:
+    return sorted(scans, key=lambda scan: (-scan.open_ms, scan.market.key, scan.strategy))
 
 
 def prices(markets: Sequence[Market]) -> list[Price]:
