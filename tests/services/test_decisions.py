@@ -9,7 +9,7 @@ import pytest
 from tests.services.worlds import NOW, SECOND, World, make_intent, make_signal
 from trading.core.gate import RULES
 from trading.core.types import AccountView, Decision, Mode, TradingState
-from trading.models import Account, AccountDay, Market, ProgrammeVersion, Signal
+from trading.models import Account, AccountDay, Market, OrderIntent, ProgrammeVersion, Signal
 from trading.services import risk
 from trading.services.decisions import checks_body, decide_entry, draft_of
 from trading.services.kill_switch import Effective
@@ -120,6 +120,29 @@ def test_asked_again_the_own_rows_do_not_count(world: World, signal: Signal) -> 
     assert decide(world, approved).codes == ("cool_down",)
     assert decide(world, approved, without_signal=approved.pk).codes == ("duplicate",)
     assert decide(world, approved, without_signal=approved.pk, without_intent=intent.pk).approved
+
+
+def test_what_is_on_its_way_elsewhere_takes_up_room(wide_world: World) -> None:
+    risk.ensure_day(wide_world.account, view=view(wide_world.account), now=NOW)
+    first, *others = wide_world.markets.values()
+    wish = make_signal(wide_world, market=first, approved=False)
+    for market in others[:2]:
+        make_intent(wide_world, signal=make_signal(wide_world, market=market))
+    assert decide(wide_world, wish).approved
+    third = make_intent(wide_world, signal=make_signal(wide_world, market=others[2]))
+    assert decide(wide_world, wish).codes == ("max_positions",)
+    third.risk, third.state = D(4000), "unknown"
+    third.save()
+    Account.objects.update(max_positions=9)
+    wide_world.account.refresh_from_db()
+    assert decide(wide_world, wish).codes == ("max_positions",), "the owner's ceiling is 3"
+    make_intent_done(wide_world, others[:2])
+    assert decide(wide_world, wish).codes == ("level",)
+
+
+def make_intent_done(world: World, markets: list[Market]) -> None:
+    """The intents of these markets came to nothing."""
+    OrderIntent.objects.filter(market__in=markets).update(state="expired")
 
 
 def test_a_programme_that_cannot_be_read_decides_nothing(world: World, signal: Signal) -> None:

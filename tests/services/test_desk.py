@@ -594,3 +594,18 @@ def test_a_loss_before_midnight_belongs_to_the_day_before(world: World) -> None:
     assert loss < 0
     day = AccountDay.objects.latest("day")
     assert (day.how, day.balance, day.peak_balance) == ("seen", 100_000 + loss, D("100000.00"))
+
+
+def test_what_a_person_changes_counts_at_the_next_claim(world: World) -> None:
+    """Whatever the desk remembers between its ticks, a claim reads the account afresh."""
+    desk = Desk("one", lease_ttl=timedelta(days=1))
+    tick(desk)
+    Account.objects.update(mode=Mode.OBSERVE)
+    denied(make_intent(world, signal=make_signal(world, approved=False)), desk, "mode observe", seconds=1)
+    Account.objects.update(mode=Mode.PAPER, max_positions=0)
+    denied(
+        make_intent(world, signal=make_signal(world, open_ms=1, approved=False)),
+        desk,
+        "max_positions",
+        seconds=2,
+    )

@@ -135,6 +135,28 @@ def test_what_is_resolved_is_final(world: World) -> None:
         Outcome.objects.update(state="stop")
 
 
+def test_a_cap_that_passes_without_a_bar_is_booked_at_the_last_price(world: World) -> None:
+    """The follower looks right after the entry; the next bar opens when the cap is long over."""
+    make_signal(world, cap_seconds=180)
+    store(world.market, [100.0, 100.5], start=NOW)
+    assert outcomes.follow_all(now=NOW + 2 * MINUTE) == 0
+    store(world.market, [None] * 5, start=NOW + 2 * MINUTE)
+    assert outcomes.follow_all(now=NOW + 7 * MINUTE) == 0
+    store(world.market, [110.0], start=NOW + 7 * MINUTE)
+    assert outcomes.follow_all(now=NOW + 8 * MINUTE) == 1
+    found = Outcome.objects.get()
+    assert (found.state, found.exit, found.resolved_at) == ("timeout", D("100.5"), NOW + 2 * MINUTE)
+
+
+def test_no_bar_is_passed_over_between_two_looks(world: World) -> None:
+    make_signal(world)
+    rows: list[Row] = [100.0, (100, 103, 100, 102), (100, 100, 90, 90)]
+    for minute, row in enumerate(rows):
+        store(world.market, [row], start=NOW + minute * MINUTE)
+        outcomes.follow_all(now=NOW + (minute + 1) * MINUTE)
+    assert Outcome.objects.get().state == "target"
+
+
 def test_two_accounts_and_two_markets_do_not_mix(wide_world: World) -> None:
     first, second = list(wide_world.markets.values())[:2]
     other = second_account(wide_world.account)
@@ -183,11 +205,11 @@ def oracle(rows: list[Row], *, sign: int, stop: float, target: float, cap_minute
 
 @st.composite
 def bars(draw: st.DrawFn) -> tuple[float, float, float, float] | None:
-    if draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 2)) == 0:
         return None
     opened, close = (draw(st.integers(9_850, 10_150)) / 100 for _ in range(2))
-    high = max(opened, close) + draw(st.integers(0, 60)) / 100
-    low = min(opened, close) - draw(st.integers(0, 60)) / 100
+    high = max(opened, close) + draw(st.integers(0, 90)) / 100
+    low = min(opened, close) - draw(st.integers(0, 90)) / 100
     return opened, high, low, close
 
 
@@ -196,8 +218,11 @@ def stories(draw: st.DrawFn) -> tuple[list[Row], int, list[int], Side]:
     """Minutes, the cap, after which minutes the follower looks, and the side."""
     length = draw(st.integers(25, 45))
     rows: list[Row] = draw(st.lists(bars(), min_size=length, max_size=length))
-    looks = sorted(draw(st.sets(st.integers(1, length - 1), max_size=12)))
-    return rows, draw(st.integers(1, 30)), [*looks, length], draw(st.sampled_from(Side))
+    looks = draw(st.sets(st.integers(1, 8), min_size=2)) | draw(
+        st.sets(st.integers(9, length - 1), max_size=8)
+    )
+    cap = draw(st.integers(1, 5) | st.integers(1, 30))
+    return rows, cap, [*sorted(looks), length], draw(st.sampled_from(Side))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -299,6 +299,12 @@ def test_bars_seen_before_change_nothing(holding: PaperVenue) -> None:
     assert state(holding) == before
 
 
+def test_bars_from_before_the_entry_do_not_end_it(holding: PaperVenue) -> None:
+    before = state(holding)
+    assert holding.advance(SYMBOL, make_candles([50.0, (100, 150, 50, 100)], start_ms=START_MS)) == 0
+    assert state(holding) == before
+
+
 def test_a_position_is_worth_what_closing_it_would_bring(holding: PaperVenue) -> None:
     advanced(holding, [101.0], first=2)
     view = holding.view(now=at(3))
