@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import close_old_connections, transaction
 from django.utils import timezone
@@ -42,7 +43,7 @@ LEASE = "desk"
 PAUSE = timedelta(seconds=1)
 STATUS_EVERY = timedelta(seconds=3)
 # New accounts are noticed this often; a claim reads its account afresh.
-ACCOUNTS_EVERY = timedelta(minutes=2)
+ACCOUNTS_EVERY = timedelta(minutes=5)
 CLOSE_TTL = timedelta(seconds=60)
 FAILURES_BORNE = 5
 
@@ -66,7 +67,9 @@ class _Seat:
 
     venue: PaperVenue
     books: reconcile.Books
+    markets: dict[str, int]
     day: str = ""
+    said: dict[str, Any] = field(default_factory=dict)
     status_at: datetime | None = None
 
 
@@ -129,7 +132,7 @@ class Desk:
             # A new number means that someone else may have written in between.
             self._seats, self._fencing = {}, fencing
         if not timedelta(0) <= now - self._listed_at <= ACCOUNTS_EVERY:
-            self._accounts, self._listed_at = _accounts(), now
+            self._list_accounts(now=now)
         reports = [self._account(account, now=now) for account in self._accounts]
         return DeskReport(
             holds=True,
@@ -138,6 +141,14 @@ class Desk:
             settled=sum(r.settled for r in reports),
             reasons=tuple(reason for r in reports for reason in r.reasons),
         )
+
+    def _list_accounts(self, *, now: datetime) -> None:
+        """Read which accounts there are, and how their markets trade."""
+        self._accounts, self._listed_at = _accounts(), now
+        for account in self._accounts:
+            if (seat := self._seats.get(account.pk)) is not None:
+                seat.venue.instruments = risk_selectors.instruments_of(account)
+                seat.markets = paper.market_ids(account)
 
     def _hold(self, *, now: datetime) -> int | None:
         """Take or renew the lease; a young one is not written again. A claim checks it in the rows anyway."""
@@ -161,7 +172,7 @@ class Desk:
 
     def _attend(self, account: Account, *, now: datetime) -> DeskReport:
         seat = self._seat(account)
-        moved = paper.advance(seat.venue, source=account.source)
+        moved = paper.advance(seat.venue, seat.markets, now=now)
         found = reconcile.run(account, seat.books, now=now)
         view = seat.venue.view(now=now)
         self._begin_day(account, seat, view, now=now)
@@ -193,7 +204,8 @@ class Desk:
         if account.pk not in self._seats:
             venue = paper.venue_for(account)
             venue.fence(self._fencing or 0)
-            seat = _Seat(venue=venue, books=reconcile.books_for(account, venue))
+            books = reconcile.books_for(account, venue)
+            seat = _Seat(venue=venue, books=books, markets=paper.market_ids(account))
             self._seats[account.pk] = seat
         return self._seats[account.pk]
 
@@ -212,17 +224,19 @@ class Desk:
             return
         first = seat.status_at is None
         seat.status_at = now
-        status = {
+        seen = {"reconciled_at": now, "seen_at": view.as_of}
+        said = {
             "ready": not found.difference,
             "reason": found.difference[:300] or "reconciled",
-            "reconciled_at": now,
-            "seen_at": view.as_of,
             "balance": view.balance,
             "equity": view.equity,
             "positions": [risk_selectors.position_body(position) for position in view.positions],
         }
-        if not DeskStatus.objects.filter(account=account).update(**status):
-            DeskStatus.objects.create(account=account, **status)
+        # Most of the time nothing but the time has changed.
+        news = seen if said == seat.said else {**seen, **said}
+        if not DeskStatus.objects.filter(account=account).update(**news):
+            DeskStatus.objects.create(account=account, **seen, **said)
+        seat.said = said
         if first:
             risk.snapshot(account, now=now, trigger="desk_start", view=view)
 

@@ -14,6 +14,7 @@ from trading.core.brackets import BracketEnd, end_ms, resolve
 from trading.core.costs import round_trip_bp
 from trading.core.types import Candles, ExitReason, Side, ms_from_utc, utc_from_ms
 from trading.models import Market, Outcome, OutcomeState
+from trading.selectors import rows
 from trading.services import events
 
 STATES = {
@@ -23,37 +24,31 @@ STATES = {
 }
 # How far a follower may lag behind the candles before its mark is written again.
 MARK_EVERY_MS = 30 * 60_000
-_COLUMNS = (
-    "pk",
-    "market_id",
-    "seen_to_ms",
-    "entered_ms",
-    "signal__side",
-    "signal__stop",
-    "signal__target",
-    "signal__cap_seconds",
-)
+_FOLLOWING = """
+SELECT o.id, o.market_id, o.seen_to_ms, o.entered_ms, s.side, s.stop, s.target, s.cap_seconds
+FROM trading_outcome o JOIN trading_signal s ON s.id = o.signal_id WHERE o.state = %s ORDER BY o.id
+"""
 BP = Decimal(10_000)
 PLACES = Decimal("0.01")
 
 
 class _Followed(NamedTuple):
-    """What the following of one outcome needs each minute; the order of ``_COLUMNS``."""
+    """What the following of one outcome needs each minute, in the order of ``_FOLLOWING``."""
 
     pk: int
     market_id: int
     seen_to_ms: int
     entered_ms: int | None
     side: str
-    stop: Decimal
-    target: Decimal
+    stop: float
+    target: float
     cap_seconds: int
 
 
 def follow_all(*, now: datetime) -> int:
     """Follow every open outcome as far as its market's candles go; the number resolved."""
     waiting: dict[int, list[_Followed]] = defaultdict(list)
-    for row in Outcome.objects.filter(state=OutcomeState.FOLLOWING).order_by().values_list(*_COLUMNS):
+    for row in rows.query(_FOLLOWING, (OutcomeState.FOLLOWING,)):
         waiting[row[1]].append(_Followed(*row))
     return sum(_follow_market(market_id, outcomes, now=now) for market_id, outcomes in waiting.items())
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
 
 from trading import candle_store
+from trading.core.types import ms_from_utc
 from trading.models import Account, Market, PaperBook, PaperEntry
 from trading.selectors import risk
 from trading.venues.paper import Entry, Head, PaperVenue
@@ -36,12 +39,10 @@ class RowBook:
         return Head(fencing=book.fencing, sequence=book.sequence, marks=marks), entries
 
     def write(self, *, was: Head, now: Head, entries: list[Entry]) -> bool:
-        marks = {symbol: [ms, price] for symbol, (ms, price) in now.marks.items()}
+        if not entries:
+            return self._move(was, now)
         with transaction.atomic():
-            changed = PaperBook.objects.filter(
-                pk=self._book.pk, sequence=was.sequence, fencing__lte=now.fencing
-            ).update(sequence=now.sequence, fencing=now.fencing, seen_to=marks)
-            if not changed:
+            if not self._move(was, now):
                 return False
             PaperEntry.objects.bulk_create(
                 PaperEntry(
@@ -57,6 +58,12 @@ class RowBook:
             )
         return True
 
+    def _move(self, was: Head, now: Head) -> bool:
+        """Move the head by one conditional update; False when it is not at ``was`` or was fenced off."""
+        marks = {symbol: [ms, price] for symbol, (ms, price) in now.marks.items()}
+        standing = PaperBook.objects.filter(pk=self._book.pk, sequence=was.sequence, fencing__lte=now.fencing)
+        return bool(standing.update(sequence=now.sequence, fencing=now.fencing, seen_to=marks))
+
 
 def venue_for(account: Account) -> PaperVenue:
     """The account's paper venue, its state read from the book."""
@@ -69,14 +76,19 @@ def venue_for(account: Account) -> PaperVenue:
     )
 
 
-def advance(venue: PaperVenue, *, source: str) -> int:
-    """Let the venue see every stored bar it has not seen in the markets where it is exposed; deals made."""
-    wanted = venue.exposed()
-    if not wanted:
-        return 0
+def market_ids(account: Account) -> dict[str, int]:
+    """The ids of the markets an account's venue trades, by key."""
+    return dict(Market.objects.filter(source=account.source).values_list("key", "pk"))
+
+
+def advance(venue: PaperVenue, markets: Mapping[str, int], *, now: datetime) -> int:
+    """Let the venue see every stored bar it has not seen in the markets where it is exposed; deals made.
+
+    markets: ``market_ids`` of its account.
+    """
     deals = 0
-    markets = Market.objects.filter(source=source, key__in=wanted)
-    for market_id, key, newest_ms in markets.values_list("pk", "key", "newest_ms"):
-        if newest_ms is not None and newest_ms >= wanted[key]:
-            deals += venue.advance(key, candle_store.between(market_id, wanted[key], newest_ms + 1))
+    for key, from_ms in venue.exposed().items():
+        candles = candle_store.between(markets[key], from_ms, ms_from_utc(now))
+        if len(candles):
+            deals += venue.advance(key, candles)
     return deals

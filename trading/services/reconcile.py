@@ -6,7 +6,7 @@ silent repair.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from trading.core.types import (
     TradingState,
 )
 from trading.models import Account, Fill, Market, Order, OrderIntent, Trade, TradeState
+from trading.selectors import rows
 from trading.services import events, kill_switch
 from trading.venues.base import Venue
 
@@ -31,7 +32,11 @@ SWEEP_EARLY = timedelta(seconds=2)
 SWEEP_LATE = timedelta(minutes=1)
 EARLY_LASTS = timedelta(minutes=1)
 SWEEP_LASTS = timedelta(days=1)
+TRADES_LAST = timedelta(minutes=2)
 UNSETTLED = (IntentState.PENDING, IntentState.SENDING, IntentState.UNKNOWN, IntentState.NOT_PLACED)
+_ANY_UNSETTLED = (
+    "SELECT 1 FROM trading_orderintent WHERE account_id = %s AND state IN (%s, %s, %s, %s) LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +68,15 @@ class Books:
     """One venue beside our rows, with what need not be read again while nobody else may write them.
 
     Make a new one whenever the lease was in other hands.  last_deal: newest deal that is booked.
-    resting: intents whose orders our rows still show as waiting at the venue.
+    resting: intents whose orders our rows still show as waiting at the venue.  trades: the open ones, as
+    read at ``trades_at``.
     """
 
     venue: Venue
     last_deal: str
     resting: set[int]
+    trades: list[_OpenTrade] = field(default_factory=list)
+    trades_at: datetime | None = None
 
 
 def books_for(account: Account, venue: Venue) -> Books:
@@ -88,7 +96,7 @@ def run(account: Account, books: Books, *, now: datetime) -> Reconciled:
     settled += sum(_look(intent, books, now=now) for intent in moving if _look_due(intent, now=now))
     fills = _book_deals(account, books, now=now)
     _close_resting(account, books, now=now)
-    trades = _open_trades(account)
+    trades = _trades_of(account, books, fresh=fills > 0, now=now)
     difference = _differences(trades, books.venue.view(now=now))
     if difference:
         _halt(account, difference, now=now)
@@ -147,6 +155,8 @@ def _unsettled(account: Account, *, now: datetime) -> tuple[list[int], list[Orde
 
     One that was given up is looked for one more day; one without an answer is never left out.
     """
+    if not rows.query(_ANY_UNSETTLED, (account.pk, *UNSETTLED)):
+        return [], []
     intents = OrderIntent.objects.filter(account=account, state__in=UNSETTLED).order_by("pk")
     waiting, moving = [], []
     for pk, state, claimed_at in intents.values_list("pk", "state", "claimed_at"):
@@ -304,6 +314,14 @@ def _close_resting(account: Account, books: Books, *, now: datetime) -> None:
     if gone:
         Order.objects.filter(account=account, closed_at=None, intent_id__in=gone).update(closed_at=now)
         books.resting -= gone
+
+
+def _trades_of(account: Account, books: Books, *, fresh: bool, now: datetime) -> list[_OpenTrade]:
+    """The open trades, read again after every deal and every few minutes: only this desk writes them."""
+    read_at = books.trades_at
+    if fresh or read_at is None or not timedelta(0) <= now - read_at <= TRADES_LAST:
+        books.trades, books.trades_at = _open_trades(account), now
+    return books.trades
 
 
 def _open_trades(account: Account) -> list[_OpenTrade]:

@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 
 from trading import candle_store
 from trading.core.costs import round_trip_bp, to_tick
@@ -27,7 +26,7 @@ from trading.core.types import (
     utc_from_ms,
 )
 from trading.models import Account, Market, OrderIntent, Outcome, Scan, Signal, StrategySwitch
-from trading.selectors import risk, signals
+from trading.selectors import risk, rows, signals
 from trading.services import events, kill_switch
 from trading.services.decisions import checks_body, decide_entry
 from trading.strategies import ALL
@@ -37,6 +36,10 @@ MOST_BARS = 1500
 # What was never judged before begins with the candles of the hour before its first scan at the earliest.
 NEWCOMER_MS = 60 * MINUTE_MS
 SIGNAL = "signal"
+_NEWEST_SLOT = """
+SELECT max(open_ms) FROM trading_scan
+WHERE account_id = %s AND market_id = %s AND strategy = %s AND timeframe = %s
+"""
 STRATEGY_ERROR = "strategy_error"
 
 log = logging.getLogger(__name__)
@@ -126,10 +129,8 @@ def _due(market: Market, *, now: datetime) -> list[_Desk]:
 
 
 def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) -> _Desk | None:
-    slots = Scan.objects.filter(
-        account=account, market=market, strategy=strategy.name, timeframe=strategy.timeframe
-    )
-    last = slots.aggregate(last=Max("open_ms"))["last"]
+    slot = (account.pk, market.pk, strategy.name, strategy.timeframe)
+    ((last,),) = rows.query(_NEWEST_SLOT, slot)
     length = timeframe_ms(strategy.timeframe)
     # A newcomer judges the bar that has just closed, so that a first start says something at once, and what
     # closes from then on; older history is not made up for.
