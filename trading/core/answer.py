@@ -22,6 +22,11 @@ def money(amount: Decimal) -> str:
     return f"{amount:,.2f}"
 
 
+def plain(number: Decimal) -> str:
+    """A price or a volume without idle zeros: ``166.66000000`` as ``166.66``."""
+    return f"{number.normalize():f}"
+
+
 def percent(part: Decimal) -> str:
     """The fraction ``0.725`` as ``72.5 %``."""
     return f"{part * 100:.1f} %"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from trading.core import limits as limit_rules
-from trading.core.answer import Answer, money, percent, seconds
+from trading.core.answer import Answer, money, percent, plain, seconds
 from trading.core.guards import aware, count, finite, flag, fraction, positive, span
 from trading.core.headroom import LOCKED_FROM, Headroom, headroom
 from trading.core.programme import Programme
@@ -248,11 +248,12 @@ def _bracket(facts: Facts) -> Answer:
     target = positive("target", draft.target)
     sign = Side(draft.side).sign
     if (entry - stop) * sign <= 0 or (target - entry) * sign <= 0:
-        text = f"A {draft.side} from {entry} cannot have its stop at {stop} and its target at {target}."
-        return Answer(passed=False, sentence=text, value=str(stop))
+        ends = f"its stop at {plain(stop)} and its target at {plain(target)}"
+        text = f"A {draft.side} from {plain(entry)} cannot have {ends}."
+        return Answer(passed=False, sentence=text, value=plain(stop))
     if span("holding time", draft.cap) <= timedelta(0):
         return Answer(passed=False, sentence="The longest holding time must be above 0.", value="0")
-    return Answer(passed=True, sentence=f"Stop {stop}, target {target}.", value=str(stop))
+    return Answer(passed=True, sentence=f"Stop {plain(stop)}, target {plain(target)}.", value=plain(stop))
 
 
 def _level(facts: Facts) -> Answer:
@@ -271,11 +272,11 @@ def _size(facts: Facts) -> Answer:
     sized, instrument = facts.sized, facts.given.instrument
     limit = money(sized.allowed)
     if sized.lots <= 0:
-        least = instrument.volume_min
+        least = plain(instrument.volume_min)
         text = f"Even {least} lots would risk more than the {limit} allowed for this trade."
-        return Answer(passed=False, sentence=text, value="0", limit=str(least))
+        return Answer(passed=False, sentence=text, value="0", limit=least)
     why = ", the smallest size" if facts.smallest else ", the largest allowed" if sized.capped else ""
-    text = f"{sized.lots} lots{why}, {money(sized.risk)} at risk of {limit} allowed."
+    text = f"{plain(sized.lots)} lots{why}, {money(sized.risk)} at risk of {limit} allowed."
     return Answer(passed=True, sentence=text, value=money(sized.risk), limit=limit)
 
 

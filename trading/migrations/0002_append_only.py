@@ -65,7 +65,7 @@ def halt(apps, schema_editor):
         account=None,
         state="halted",
         reason="fresh installation",
-        changed_by="migration",
+        changed_by="migration:fresh",
         changed_at=datetime.now(tz=UTC),
     )
 

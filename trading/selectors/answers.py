@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F
 
 from trading.core.types import IntentState
-from trading.models import Account, OrderIntent, Scan, Signal
-from trading.selectors.overview import latest_answers, slots_since
+from trading.models import Account, OrderIntent, Signal
+from trading.selectors.overview import LatestAnswers, latest_answers, slots_since
 from trading.selectors.panel import Day
 
 HOUR_MS = 3_600_000
@@ -50,11 +50,11 @@ class Answers:
     rows: list[ReasonRow]
     hour_labels: list[str]
     hours_passed: int
-    latest: list[Scan]
+    latest: LatestAnswers
     peak: int = field(default=0)
 
 
-def today(account: Account, day: Day, *, now: datetime, limit: int = 12) -> Answers:
+def today(account: Account, day: Day, *, now: datetime) -> Answers:
     """Read the day's answers; ``kind`` of a row is quiet, refused or order."""
     hours = _hours(day)
     counted = _scans(account, day, hours) + _signals(account, day, hours)
@@ -76,7 +76,7 @@ def today(account: Account, day: Day, *, now: datetime, limit: int = 12) -> Answ
         rows=counted,
         hour_labels=hours,
         hours_passed=int((now - day.start) / timedelta(hours=1)),
-        latest=latest_answers(account.pk, limit=limit),
+        latest=latest_answers(account.pk),
         peak=max((max(row.hours) for row in counted), default=0),
     )
 

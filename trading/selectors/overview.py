@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -95,6 +95,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatestAnswers:
+    """The newest answer of each market and strategy, by market; and the newest of each of their other reasons."""
+
+    newest: list[Scan]
+    earlier: list[Scan]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """A market's newest close, when that candle closed, and the day's course at quarter hours.
 
@@ -184,8 +192,8 @@ def counts(account: Account, day: Day) -> Counts:
     )
 
 
-def latest_answers(account_id: int, *, limit: int) -> list[Scan]:
-    """The newest answer of each market and strategy, then the newest of each of their other reasons."""
+def latest_answers(account_id: int) -> LatestAnswers:
+    """What the newest scans said, the same answer only once."""
     rows = Scan.objects.filter(account_id=account_id).select_related("market", "signal").order_by("-id")
     newest: dict[tuple[int, str], Scan] = {}
     others: dict[tuple[int, str, str], Scan] = {}
@@ -193,11 +201,10 @@ def latest_answers(account_id: int, *, limit: int) -> list[Scan]:
         first = newest.setdefault((scan.market_id, scan.strategy), scan)
         if scan.reason != first.reason:
             others.setdefault((scan.market_id, scan.strategy, scan.reason), scan)
-    return [*_by_time(newest.values()), *_by_time(others.values())][:limit]
-
-
-def _by_time(scans: Iterable[Scan]) -> list[Scan]:
-    return sorted(scans, key=lambda scan: (-scan.open_ms, scan.market.key, scan.strategy))
+    return LatestAnswers(
+        newest=sorted(newest.values(), key=lambda scan: (scan.market.key, scan.strategy)),
+        earlier=sorted(others.values(), key=lambda scan: (-scan.open_ms, scan.market.key, scan.strategy)),
+    )
 
 
 def prices(markets: Sequence[Market]) -> list[Price]:

@@ -410,7 +410,7 @@ def ask_close(trade: Trade, *, reason: ExitReason, by_person: bool, now: datetim
         events.record(
             "close_asked",
             now=now,
-            text=f"{trade}: close of {lots} lots asked for ({reason}).",
+            text=f"{trade}: close of {lots.normalize():f} lots asked for ({reason}).",
             account_id=trade.account_id,
             market_id=trade.market_id,
             data={"trade": trade.pk, "intent": intent.pk},

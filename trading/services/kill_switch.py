@@ -20,7 +20,8 @@ from trading.selectors import readiness
 from trading.services import events
 
 PHRASE = "RESUME"
-FRESH = "migration"
+# No user can have this name: a colon is not allowed in one.
+FRESH = "migration:fresh"
 
 
 class LooseningRefused(Exception):

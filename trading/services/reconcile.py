@@ -121,7 +121,9 @@ def settle(
             events.record(
                 f"intent_{state}",
                 now=now,
-                text=f"{intent}: {intent.action} {intent.side} {intent.lots} lots: {state}. {answer}"[:500],
+                text=f"{intent}: {intent.action} {intent.side} {intent.lots.normalize():f} lots: {state}. {answer}"[
+                    :500
+                ],
                 severity=severity,
                 account_id=intent.account_id,
                 market_id=intent.market_id,
@@ -299,7 +301,7 @@ def _tell(account: Account, market: Market, deal: Deal, trade: Trade, *, now: da
     events.record(
         "fill",
         now=now,
-        text=f"{trade}: {trade.side} {market.label} {deal.lots} lots at {deal.price.normalize():f} {what}"[
+        text=f"{trade}: {trade.side} {market.label} {deal.lots.normalize():f} lots at {deal.price.normalize():f} {what}"[
             :500
         ],
         account_id=account.pk,

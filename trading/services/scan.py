@@ -358,7 +358,11 @@ def _intent(signal: Signal, decision: Decision, *, now: datetime) -> None:
 
 def _tell(signal: Signal, desk: _Desk, decision: Decision, *, now: datetime) -> None:
     what = f"{signal}: {signal.side} {desk.market.label} by {signal.strategy}, tier {signal.tier}"
-    answer = f"{decision.lots} lots" if decision.approved else f"refused: {decision.rejections[0].sentence}"
+    answer = (
+        f"{decision.lots.normalize():f} lots"
+        if decision.approved
+        else f"refused: {decision.rejections[0].sentence}"
+    )
     events.record(
         "signal_approved" if decision.approved else "signal_refused",
         now=now,
