@@ -19,7 +19,8 @@ from trading.selectors.overview import OpenTrade, Price
 from trading.selectors.risk import limits_of
 
 CLOSED_SHOWN = 3
-ANSWERS_SHOWN = 6
+EARLIER_SHOWN = 3
+ANSWERS_SHOWN = 12
 PRICE_PROMISE = 150
 SCAN_PROMISE = 180
 
@@ -92,15 +93,16 @@ def _of_account(seen: Glance) -> dict[str, Any]:
     trades = reads.open_trades(account.pk, seen.positions)
     counts = reads.counts(account, seen.day)
     unknown = reads.unknown_intents(account.pk)
-    answers = reads.latest_answers(account.pk, limit=ANSWERS_SHOWN)
+    answers = reads.latest_answers(account.pk)
     return {
         "verdict": words.overview(seen, trades=trades, counts=counts, unknown=unknown),
         "positions": [_position_line(trade) for trade in trades],
         "closed": reads.closed_since(account.pk, since=seen.day.start, limit=CLOSED_SHOWN),
         "counts": counts,
         "unknown": unknown,
-        "answers": answers,
-        "last_judged": _last_judged(answers),
+        "answers": answers.newest,
+        "earlier": answers.earlier[:EARLIER_SHOWN],
+        "last_judged": _last_judged(answers.newest),
         "max_positions": limits_of(account).max_positions,
         "blockers": _blockers(seen),
         **_limits(seen),

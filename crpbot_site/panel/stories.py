@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crpbot_site.panel.words import Verdict, rule
+from crpbot_site.panel.words import Verdict, reason, rule
 from trading.core.types import IntentState
 from trading.models import OutcomeState, TradeState
 from trading.selectors.signal_page import SignalPage
@@ -66,7 +66,7 @@ def stops(page: SignalPage) -> list[Stop]:
     )
     return [
         Stop("Candle", f"{signal.timeframe}, closed", "done"),
-        Stop("Strategy", f"{signal.strategy} {signal.side}", "done"),
+        Stop("Strategy", f"{reason(signal.strategy)} {signal.side}", "done"),
         Stop("Rate so far", f"{signal.tier}, {rate}", "done"),
         _gate(page),
         _intent(page),

@@ -53,11 +53,14 @@ def why(request: HttpRequest) -> HttpResponse:
     """Why nothing happened today."""
     seen = glance(request)
     found = answers.today(seen.account, seen.day, now=seen.now) if seen.account else None
-    verdict = None
+    verdict, latest = None, []
     if found is not None:
         top = next((row for row in found.rows if row.kind != "order"), None)
         verdict = words.why_nothing(seen, found.funnel, words.reason(top.code) if top else "")
-    return _page(request, "panel/why.html", "Why nothing?", {"answers": found, "verdict": verdict})
+        latest = [*found.latest.newest, *found.latest.earlier][: context.ANSWERS_SHOWN]
+    return _page(
+        request, "panel/why.html", "Why nothing?", {"answers": found, "latest": latest, "verdict": verdict}
+    )
 
 
 @require_GET

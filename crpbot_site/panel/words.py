@@ -38,7 +38,7 @@ REASONS = {
     "strategy_error": "the strategy failed; nothing was traded",
     "gap": "minutes are missing",
     "signal": "a signal",
-    "approved": "Approved by every rule",
+    "approved": "approved by every rule",
 }
 
 
@@ -53,7 +53,12 @@ class Verdict:
 
 def reason(code: str) -> str:
     """A code in words; an unknown code is shown as it stands, without underscores."""
-    return REASONS.get(code) or rule(code)
+    return REASONS.get(code) or _inside(rule(code))
+
+
+def _inside(title: str) -> str:
+    """A title as it stands inside a sentence."""
+    return title[:1].lower() + title[1:]
 
 
 def rule(code: str) -> str:
@@ -78,7 +83,7 @@ def span(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
+    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
 
 
 def overview(

@@ -1,6 +1,8 @@
 """Take the pictures of the panel for docs/images: `make screenshots`.
 
-They show made-up rows of a paper account in a database of their own; nothing of this machine is in them.
+They show an appliance that has lived through thirty hours of prices: recorded ones of the folder that
+CRPBOT_CANDLES names, else those of a made-up market, which the pages then say. Every row is the product's own.
+The clock stands still at one instant, so that the pictures of two days differ only where the panel does.
 """
 
 from __future__ import annotations
@@ -10,21 +12,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
+import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from waitress.server import create_server
 
 from tests import conftest, servers  # conftest sets the environment and Django up, before any row is imported
-from tests.panel import browser, factories
-from tests.panel.factories import World
+from tests.panel import browser, factories, played
+from tests.panel.played import Clock, Played
 from trading.core.types import TradingState
-from trading.models import Signal
-from trading.services import kill_switch
+from trading.management.scratch import scratch_database
+from trading.models import OutcomeState, Signal
+from trading.services import bootstrap, kill_switch
 
 FOLDER = Path(conftest.__file__).parents[1] / "docs" / "images"
+INSTANT = datetime(2026, 11, 20, 13, 32, 16, tzinfo=UTC)
+# How long an order may be waited for whose answer is then lost.
+LATEST = INSTANT + timedelta(hours=7)
 
 
 @contextmanager
@@ -40,10 +51,10 @@ def panel() -> Iterator[str]:
 
 
 class Camera:
-    """Takes one picture after the other, each with a desk that has just looked."""
+    """Takes one picture after the other, each while the clock stands still."""
 
-    def __init__(self, running: Browser, address: str, world: World) -> None:
-        self.running, self.address, self.world = running, address, world
+    def __init__(self, running: Browser, address: str) -> None:
+        self.running, self.address = running, address
 
     def take(
         self,
@@ -52,22 +63,21 @@ class Camera:
         *,
         scheme: str = "dark",
         phone: bool = False,
+        whole: bool = False,
         then: Callable[[Page], None] | None = None,
     ) -> None:
         """Open a page, do what is asked, and keep the picture as ``name``.png."""
-        factories.keep_fresh(self.world.account)
         size = browser.PHONE if phone else browser.DESKTOP
         context = browser.signed_in(self.running, self.address, color_scheme=scheme, viewport=size)
         page = context.new_page()
-        factories.keep_fresh(self.world.account)
         page.goto(self.address + path)
         page.wait_for_load_state("networkidle")
         page.evaluate("document.fonts.ready")
         if then is not None:
             then(page)
-        if phone:  # the whole page, with the foot bar at its foot
+        if phone or whole:  # the whole page, with what sticks to the window's edges at the page's
             height = page.evaluate("document.documentElement.scrollHeight")
-            page.set_viewport_size({**browser.PHONE, "height": height})
+            page.set_viewport_size({**size, "height": height})
         page.screenshot(path=str(FOLDER / f"{name}.png"))
         context.close()
         sys.stdout.write(f"docs/images/{name}.png\n")
@@ -80,26 +90,59 @@ def _ask_halt(page: Page) -> None:
 
 def _calm(camera: Camera) -> None:
     """The pictures of an ordinary day."""
-    refused = Signal.objects.filter(approved=False).latest("id")
     camera.take("overview", "/")
     camera.take("overview-light", "/", scheme="light")
     camera.take("overview-phone", "/", scheme="light", phone=True)
     camera.take("why-nothing", "/why/", scheme="light")
     camera.take("signals", "/trading/signal/")
-    camera.take("signal", f"/trading/signal/{refused.pk}/change/", scheme="light")
+    camera.take("signal", _path(_refused()), scheme="light", whole=True)
+    camera.take("signal-taken", _path(_taken()), whole=True)
     camera.take("health", "/system/")
     camera.take("halt", "/", then=_ask_halt)
 
 
-def _halted(camera: Camera) -> None:
+def _path(signal: Signal) -> str:
+    return f"/trading/signal/{signal.pk}/change/"
+
+
+def _refused() -> Signal:
+    """The newest refused signal whose end is known; one that another rule than the commonest refused comes first."""
+    ended = Signal.objects.filter(approved=False).exclude(outcome__state=OutcomeState.FOLLOWING)
+    rare = ended.exclude(codes=["duplicate"]).order_by("-id").first()
+    return rare or ended.latest("id")
+
+
+def _taken() -> Signal:
+    """The signal of the trade that was closed last."""
+    return Signal.objects.filter(trade__closed_at__isnull=False).latest("trade__closed_at")
+
+
+def _halted(camera: Camera, stage: Played) -> None:
     """The pictures after a halt: resumable, then with an order whose outcome nobody knows."""
-    world = camera.world
-    kill_switch.set_state(TradingState.HALTED, by="owner", reason="router update", now=world.now)
+    owner = get_user_model().objects.get(username="owner")
+    _halt(stage)
+    stage.play(stage.clock.now + timedelta(minutes=4))
     camera.take("resume", "/resume/")
-    signal = factories.make_signal(world.account, world.markets["SOL-USD"], at=world.now)
-    factories.make_intent(signal, state="unknown", risk="498.90")
+    kill_switch.resume(
+        user_id=owner.pk, reason="The router is back.", phrase=kill_switch.PHRASE, now=stage.clock.now
+    )
+    stage.lose_an_order(before=LATEST)
+    stage.look(stage.clock.now + timedelta(seconds=20))
+    _halt(stage)
     camera.take("overview-halted", "/")
     camera.take("resume-refused", "/resume/")
+
+
+def _halt(stage: Played) -> None:
+    kill_switch.set_state(TradingState.HALTED, by="owner", reason="router update", now=stage.clock.now)
+    stage.look()
+
+
+def _prices() -> played.Prices:
+    folder = os.environ.get("CRPBOT_CANDLES", "")
+    if folder:
+        return played.recorded(Path(folder), end=INSTANT.replace(second=0))
+    return played.made_up()
 
 
 def main() -> int:
@@ -108,15 +151,20 @@ def main() -> int:
     if path is None:
         sys.stderr.write("Chromium is not on this machine: sudo apt-get install --yes chromium\n")
         return 1
-    # Playwright runs an event loop in the thread that writes the rows; nothing else uses that thread.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    call_command("migrate", verbosity=0)
-    world = factories.make_busy_day(factories.make_world())
-    with panel() as address, browser.chromium(path) as running:
-        camera = Camera(running, address, world)
-        _calm(camera)
-        _halted(camera)
+    clock = Clock(INSTANT - played.PLAYED)
+    owner = bootstrap.Owner(name="owner", password=factories.PASSWORD)
+    with scratch_database(keep=False), pytest.MonkeyPatch.context() as patch:
+        # Playwright runs an event loop in the thread that writes the rows; nothing else uses that thread.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        patch.setattr(timezone, "now", clock)
+        call_command("sync_schedule", stdout=StringIO())
+        stage = Played(_prices(), clock, owner=owner)
+        stage.play(INSTANT)
+        with panel() as address, browser.chromium(path) as running:
+            camera = Camera(running, address)
+            _calm(camera)
+            _halted(camera, stage)
     return 0
 
 

@@ -261,12 +261,15 @@ def test_curves_are_thinned_and_keep_the_last_point(db: None) -> None:
 
 def test_the_newest_answer_of_each_market_comes_first(db: None) -> None:
     world = factories.make_busy_day(factories.make_world(now=NOON))
-    found = overview.latest_answers(world.account.pk, limit=12)
-    asked = [(scan.market.key, scan.strategy) for scan in found]
-    distinct = len(set(asked))
-    assert len(set(asked[:distinct])) == distinct
-    assert len(found) > distinct
-    assert len({(scan.market.key, scan.strategy, scan.reason) for scan in found}) == len(found)
+    found = overview.latest_answers(world.account.pk)
+    asked = [(scan.market.key, scan.strategy) for scan in found.newest]
+    assert asked == sorted(set(asked))
+    assert found.earlier
+    kinds = [(scan.market.key, scan.strategy, scan.reason) for scan in [*found.newest, *found.earlier]]
+    assert len(set(kinds)) == len(kinds)
+    for scan in found.earlier:
+        newest = next(n for n in found.newest if (n.market_id, n.strategy) == (scan.market_id, scan.strategy))
+        assert newest.pk > scan.pk
 
 
 def test_why_nothing(busy: World, owner: Client) -> None:

@@ -55,6 +55,7 @@ def test_prices(value: str | None, text: str) -> None:
         (600, "10 min"),
         (5_220, "1 h 27 min"),
         (7_200, "2 h"),
+        (172_800, "2 d"),
         (200_000, "2 d 7 h"),
     ],
 )

@@ -122,6 +122,12 @@ def signed(value: Decimal | None, places: int = 2) -> str:
 
 
 @register.filter
+def count(number: int) -> str:
+    """A number of things, with thousands."""
+    return f"{number:,}"
+
+
+@register.filter
 def percent(value: Decimal | float | None, places: int = 1) -> str:
     """A fraction in percent."""
     return UNKNOWN if value is None else f"{float(value) * 100:,.{places}f} %".replace("-", MINUS)

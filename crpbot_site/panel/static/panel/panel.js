@@ -16,7 +16,7 @@
     if (minutes < 60) return rest && minutes < 10 ? `${minutes} min ${rest} s` : `${minutes} min`;
     const hours = Math.floor(minutes / 60);
     if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
-    return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+    return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`;
   };
   const two = (number) => String(number).padStart(2, "0");
   const clockText = (seconds) => {
