@@ -421,4 +421,4 @@ def ask_close(trade: Trade, *, reason: ExitReason, by_person: bool, now: datetim
 def _not_ready(account: Account, reason: str, *, now: datetime) -> None:
     turned = DeskStatus.objects.filter(account=account, ready=True).update(ready=False, reason=reason[:300])
     if turned:
-        events.record("desk_not_ready", now=now, text=reason[:500], severity="warning", account_id=account.pk)
+        events.record("desk_not_ready", now=now, text=reason, severity="warning", account_id=account.pk)

@@ -176,7 +176,7 @@ def _write(row: KillSwitch, state: TradingState, *, by: str, reason: str, now: d
     events.record(
         "kill_switch",
         now=now,
-        text=f"{state.upper()} (was {was}) by {by}: {reason}"[:500],
+        text=f"{state.upper()} (was {was}) by {by}: {reason}",
         severity="warning" if state is not TradingState.ACTIVE else "info",
         account_id=row.account_id,
         by=by,

@@ -121,9 +121,7 @@ def settle(
             events.record(
                 f"intent_{state}",
                 now=now,
-                text=f"{intent}: {intent.action} {intent.side} {intent.lots.normalize():f} lots: {state}. {answer}"[
-                    :500
-                ],
+                text=f"{intent}: {intent.action} {intent.side} {intent.lots.normalize():f} lots: {state}. {answer}",
                 severity=severity,
                 account_id=intent.account_id,
                 market_id=intent.market_id,
@@ -297,13 +295,12 @@ def _reduce(trade: Trade, deal: Deal) -> None:
 
 def _tell(account: Account, market: Market, deal: Deal, trade: Trade, *, now: datetime) -> None:
     result = trade.profit + trade.commission + trade.swap
+    amount = f"{deal.lots.normalize():f} lots at {deal.price.normalize():f}"
     what = "opened" if deal.entry else f"closed by {deal.reason}, {result:+.2f} {account.currency} with costs"
     events.record(
         "fill",
         now=now,
-        text=f"{trade}: {trade.side} {market.label} {deal.lots.normalize():f} lots at {deal.price.normalize():f} {what}"[
-            :500
-        ],
+        text=f"{trade}: {trade.side} {market.label} {amount} {what}",
         account_id=account.pk,
         market_id=market.pk,
         data={"trade": trade.pk, "deal": deal.deal},

@@ -90,7 +90,7 @@ def _run_told(market_id: int, *, now: datetime) -> int:
         events.record(
             "scan_failed",
             now=now,
-            text=f"The scan failed: {type(error).__name__}: {error}"[:500],
+            text=f"The scan failed: {type(error).__name__}: {error}",
             severity="error",
             market_id=market_id,
         )
@@ -366,7 +366,7 @@ def _tell(signal: Signal, desk: _Desk, decision: Decision, *, now: datetime) -> 
     events.record(
         "signal_approved" if decision.approved else "signal_refused",
         now=now,
-        text=f"{what}, {answer}"[:500],
+        text=f"{what}, {answer}",
         account_id=desk.account.pk,
         market_id=desk.market.pk,
         data={"signal": signal.pk, "codes": list(decision.codes)},
