@@ -40,7 +40,9 @@ def run(file: Path, data: Path, *arguments: str, database: str = "") -> subproce
     if database:
         environment["DATABASE_URL"] = database
     command = [sys.executable, str(ROOT / "manage.py"), "replay", str(file), "--market", "TEST-USD"]
-    strategies = [] if "--strategy" in arguments else ["--strategy", "momentum", "--strategy", "mean_reversion"]
+    strategies = (
+        [] if "--strategy" in arguments else ["--strategy", "momentum", "--strategy", "mean_reversion"]
+    )
     return subprocess.run(
         [*command, *strategies, "--json", *arguments],
         env=environment,
@@ -104,7 +106,9 @@ def test_the_scratch_database_goes_unless_it_is_kept(day: Path, tmp_path: Path) 
         pytest.param(("--days", "0"), "--days must be at least 1", id="no days"),
     ],
 )
-def test_bad_input_is_a_sentence(day: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_bad_input_is_a_sentence(
+    day: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     done = run(day, tmp_path, *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -143,7 +147,16 @@ def test_there_is_no_second_path() -> None:
     }
 
 
-WRITES = {"create", "save", "update", "bulk_create", "bulk_update", "delete", "get_or_create", "update_or_create"}
+WRITES = {
+    "create",
+    "save",
+    "update",
+    "bulk_create",
+    "bulk_update",
+    "delete",
+    "get_or_create",
+    "update_or_create",
+}
 
 
 def test_the_cadence_is_that_of_the_timetable() -> None:
@@ -162,7 +175,12 @@ def test_a_scratch_database_that_fails_is_dropped(tmp_path: Path, postgresql_url
     save_candles(file, candles[:600])
     assert run(file, tmp_path, database=postgresql_url).returncode == 0
     listed = subprocess.run(
-        ["psql", postgresql_url, "-Atc", "SELECT datname FROM pg_database WHERE datname LIKE 'crpbot_replay_%'"],
+        [
+            "psql",
+            postgresql_url,
+            "-Atc",
+            "SELECT datname FROM pg_database WHERE datname LIKE 'crpbot_replay_%'",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -182,4 +200,3 @@ def test_five_real_days_are_judged_to_the_last_candle(candles_dir: Path, tmp_pat
     assert found["account"]["trades_closed"] > 0
     fills = sum(2 if trade["closed_at"] else 1 for trade in found["trades"])
     assert fills >= found["intents"]["placed"]
-
