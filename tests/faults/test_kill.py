@@ -24,7 +24,9 @@ from trading.feeds.replay import ReplayFeed, save_candles
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("CRPBOT_KILLS", "30"))
-MINUTES = 6 * 1440
+# Long enough that the market never ends before the last kill: some 200 minutes pass between two of them.
+DAYS = max(6, KILLS // 5)
+MINUTES = DAYS * 1440
 SEED = 20_261_120
 STEPS = ("claimed", "sent", "placed")
 # The claim's one line that makes it a claim; without it an intent that may have left is sent again.
@@ -36,7 +38,7 @@ CLAIM = (
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900 + 20 * KILLS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +98,10 @@ def _environment(data: Path, database: str = "") -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def market(candles_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight days of real Bitcoin minutes in a file of their own, quick to read."""
+    """Days of real Bitcoin minutes in a file of their own, quick to read."""
     feed = ReplayFeed(candles_dir / "binance_spot_BTCUSDT_1m.parquet")
     path = tmp_path_factory.mktemp("market") / "market.parquet"
-    save_candles(path, feed.candles[: 8 * 1440])
+    save_candles(path, feed.candles[:MINUTES])
     return path
 
 
@@ -138,7 +140,7 @@ def _kill_often(stage: Stage, *, kills: int, seed: int) -> dict[str, int]:
         assert player.returncode == -signal.SIGKILL, errors
         died[step or "random"] += 1
     last = stage.play()
-    _, errors = last.communicate(timeout=600)
+    _, errors = last.communicate(timeout=900)
     assert last.returncode == 0, errors
     return died
 
@@ -160,7 +162,7 @@ def undisturbed(market: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         minutes=MINUTES,
     )
     player = stage.play()
-    _, errors = player.communicate(timeout=600)
+    _, errors = player.communicate(timeout=900)
     assert player.returncode == 0, errors
     return stage.check()
 
