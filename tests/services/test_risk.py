@@ -285,6 +285,16 @@ def test_without_a_view_there_is_no_snapshot(world: World) -> None:
     assert not RiskSnapshot.objects.filter(account=other).exists()
 
 
+def test_an_account_that_cannot_be_read_does_not_cost_the_others_their_snapshot(world: World) -> None:
+    other = second_account(world.account)
+    Desk("one").tick(now=NOW)
+    DeskStatus.objects.filter(account=world.account).update(equity=D("-1"))
+    before = RiskSnapshot.objects.filter(account=other).count()
+    with pytest.raises(ExceptionGroup, match="could not be written"):
+        risk.snapshot_all(now=NOW, trigger="hourly")
+    assert RiskSnapshot.objects.filter(account=other).count() == before + 1
+
+
 def test_a_stored_view_is_the_one_that_was_seen(world: World) -> None:
     desk = Desk("one", lease_ttl=timedelta(days=1))
     make_intent(world)

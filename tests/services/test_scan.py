@@ -161,6 +161,25 @@ def test_a_new_account_judges_the_candle_that_has_just_closed_and_none_before_it
     assert slots() == [-1]
 
 
+def test_a_candle_that_comes_late_is_judged_late_and_never_traded(
+    world: World, make_strategy: Strategies
+) -> None:
+    make_strategy(sides={ms_from_utc(at(3)): Side.LONG})
+    quiet_minutes(world, 3)
+    quiet_minutes(world, 2, first=4)
+    run(world, now=at(6))
+    assert slots() == [0, 1, 2, 4, 5]
+    quiet_minutes(world, 1, first=3)
+    quiet_minutes(world, 1, first=6)
+    run(world, now=at(7))
+    assert slots() == [0, 1, 2, 4, 5, 3, 6]
+    late = Signal.objects.get()
+    assert late.codes == ["stale"]
+    assert not OrderIntent.objects.exists()
+    run(world, now=at(7))
+    assert Scan.objects.count() == 7
+
+
 # -- crashes ----------------------------------------------------------------------------------
 
 

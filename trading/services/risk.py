@@ -94,10 +94,23 @@ def _deals_since(account: Account, instant: datetime) -> list[Deal]:
 
 
 def snapshot_all(*, now: datetime, trigger: str) -> list[int]:
-    """A snapshot of every account that the desk has seen; ids of those written."""
-    accounts = Account.objects.select_related("programme__profile").order_by("pk")
-    written = [snapshot(account, now=now, trigger=trigger) for account in accounts]
-    return [pk for pk in written if pk is not None]
+    """A snapshot of every account that the desk has seen; ids of those written.
+
+    An account whose numbers cannot be read does not cost the others theirs: the errors are raised
+    together at the end.
+    """
+    written: list[int] = []
+    errors: list[Exception] = []
+    for account in Account.objects.select_related("programme__profile").order_by("pk"):
+        try:
+            pk = snapshot(account, now=now, trigger=trigger)
+        except Exception as error:  # the others have their turn first
+            errors.append(error)
+        else:
+            written += [] if pk is None else [pk]
+    if errors:
+        raise ExceptionGroup("risk snapshots could not be written", errors)
+    return written
 
 
 def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView | None = None) -> int | None:

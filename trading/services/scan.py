@@ -25,7 +25,16 @@ from trading.core.types import (
     ms_from_utc,
     utc_from_ms,
 )
-from trading.models import Account, Market, OrderIntent, Outcome, Scan, Signal, StrategySwitch
+from trading.models import (
+    Account,
+    Market,
+    OrderIntent,
+    Outcome,
+    Scan,
+    Signal,
+    StrategySwitch,
+    candle_id,
+)
 from trading.selectors import risk, rows, signals
 from trading.services import events, kill_switch
 from trading.services.decisions import checks_body, decide_entry
@@ -40,6 +49,17 @@ _NEWEST_SLOT = """
 SELECT max(open_ms) FROM trading_scan
 WHERE account_id = %s AND market_id = %s AND strategy = %s AND timeframe = %s
 """
+# Candles that came after a newer one had been judged, no older than the first slot there is.
+_LATE = """
+SELECT c.open_ms FROM trading_candle c
+WHERE c.id >= %s AND c.id < %s
+  AND NOT EXISTS (SELECT 1 FROM trading_scan s WHERE s.account_id = %s AND s.market_id = %s
+                  AND s.strategy = %s AND s.timeframe = %s AND s.open_ms = c.open_ms)
+  AND EXISTS (SELECT 1 FROM trading_scan s WHERE s.account_id = %s AND s.market_id = %s
+              AND s.strategy = %s AND s.timeframe = %s AND s.open_ms < c.open_ms)
+ORDER BY c.id
+"""
+LATE_MS = 60 * MINUTE_MS
 STRATEGY_ERROR = "strategy_error"
 
 log = logging.getLogger(__name__)
@@ -55,12 +75,13 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Desk:
-    """One account and strategy whose slots are due in a market."""
+    """One account and strategy that judge a market: from ``judged_to_ms`` on, after the slot ``last_ms``."""
 
     account: Account
     strategy: Strategy
     market: Market
     judged_to_ms: int
+    last_ms: int | None
 
 
 def run_all(*, now: datetime) -> int:
@@ -104,7 +125,10 @@ def run(*, market_id: int, now: datetime) -> Scanned:
         return Scanned()
     judged = 0
     made: list[int] = []
-    for desk in _due(market, now=now):
+    for desk in _desks(market, now=now):
+        for open_ms in _late(desk):
+            window = candle_store.window(market.pk, until_ms=open_ms + 1, bars=desk.strategy.warm_up)
+            judged += _judge(desk, window, len(window) - 1, now=now).judged
         bars = _bars(desk)
         if bars is None:
             continue
@@ -115,20 +139,24 @@ def run(*, market_id: int, now: datetime) -> Scanned:
     return Scanned(judged=judged, signals=tuple(made))
 
 
-def _due(market: Market, *, now: datetime) -> list[_Desk]:
-    """Every account and enabled strategy with candles of this market that are not judged yet."""
+def _late(desk: _Desk) -> list[int]:
+    """Openings of one-minute candles of the last hour that were stored after a newer one had been judged."""
+    if desk.last_ms is None or desk.strategy.timeframe != "1m":
+        return []
+    market_id = desk.market.pk
+    slot = (desk.account.pk, market_id, desk.strategy.name, desk.strategy.timeframe)
+    hour = (candle_id(market_id, desk.last_ms - LATE_MS), candle_id(market_id, desk.last_ms))
+    return [open_ms for (open_ms,) in rows.query(_LATE, (*hour, *slot, *slot))]
+
+
+def _desks(market: Market, *, now: datetime) -> list[_Desk]:
+    """Every account and enabled strategy that judges this market, and how far each has come."""
     accounts = Account.objects.filter(source=market.source)
     names = list(StrategySwitch.objects.filter(enabled=True).values_list("name", flat=True))
-    found = []
-    for account in accounts:
-        for name in names:
-            desk = _of(account, ALL[name], market, now=now) if name in ALL else None
-            if desk is not None:
-                found.append(desk)
-    return found
+    return [_of(account, ALL[name], market, now=now) for account in accounts for name in names if name in ALL]
 
 
-def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) -> _Desk | None:
+def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) -> _Desk:
     slot = (account.pk, market.pk, strategy.name, strategy.timeframe)
     ((last,),) = rows.query(_NEWEST_SLOT, slot)
     length = timeframe_ms(strategy.timeframe)
@@ -136,10 +164,7 @@ def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) 
     # closes from then on; older history is not made up for.
     began = max(ms_from_utc(account.created_at) - length, ms_from_utc(now) - NEWCOMER_MS)
     judged_to = last + length if last is not None else began - length + 1
-    newest = market.newest_ms
-    if newest is None or newest + MINUTE_MS < judged_to + length:
-        return None
-    return _Desk(account=account, strategy=strategy, market=market, judged_to_ms=judged_to)
+    return _Desk(account=account, strategy=strategy, market=market, judged_to_ms=judged_to, last_ms=last)
 
 
 def _bars(desk: _Desk) -> tuple[Candles, int] | None:
@@ -147,7 +172,7 @@ def _bars(desk: _Desk) -> tuple[Candles, int] | None:
     end_ms = (desk.market.newest_ms or 0) + MINUTE_MS
     length = timeframe_ms(desk.strategy.timeframe)
     judged_to = desk.judged_to_ms
-    while judged_to < end_ms:
+    while judged_to + length <= end_ms:
         backlog = min((end_ms - judged_to) // length + 1, MOST_BARS)
         until_ms = min(judged_to + backlog * length, end_ms)
         candles = candle_store.window(
