@@ -31,6 +31,7 @@ from trading.models import (
     Lease,
     Order,
     OrderIntent,
+    PaperBook,
     PaperEntry,
     RiskSnapshot,
     Trade,
@@ -412,6 +413,19 @@ def test_a_late_order_that_fills_before_it_is_looked_for_is_adopted_by_its_deal(
     trade = Trade.objects.get()
     assert (state_of(intent), trade.signal) == (IntentState.PLACED, intent.signal)
     assert Fill.objects.get().order == Order.objects.get(intent=intent, adopted=True)
+
+
+def test_an_account_that_cannot_be_served_costs_the_others_nothing(world: World, kinds: Kinds) -> None:
+    other = second_account(world.account)
+    tick(Desk("one"))
+    intent = make_intent(world, signal=make_signal(world, account=other))
+    PaperBook.objects.filter(account=world.account).update(seen_to={"BTC-USD": "nonsense"})
+    with pytest.raises(ValueError, match="unpack"):
+        tick(Desk("one"), 1)
+    assert state_of(intent) == IntentState.PLACED
+    assert "desk_not_ready" in kinds()
+    ready = dict(DeskStatus.objects.values_list("account__name", "ready"))
+    assert (ready[world.account.name], ready["Second"]) == (False, True)
 
 
 @pytest.mark.parametrize("step", ["claimed", "sent", "placed"])

@@ -133,7 +133,7 @@ class Desk:
             self._seats, self._fencing = {}, fencing
         if not timedelta(0) <= now - self._listed_at <= ACCOUNTS_EVERY:
             self._list_accounts(now=now)
-        reports = [self._account(account, now=now) for account in self._accounts]
+        reports = self._all_accounts(now=now)
         return DeskReport(
             holds=True,
             sent=sum(r.sent for r in reports),
@@ -160,8 +160,21 @@ class Desk:
         self._renewed_at = now
         return fencing
 
+    def _all_accounts(self, *, now: datetime) -> list[DeskReport]:
+        """Attend to every account; what fails at one is raised after the others had their turn."""
+        reports: list[DeskReport] = []
+        errors: list[Exception] = []
+        for account in self._accounts:
+            try:
+                reports.append(self._account(account, now=now))
+            except Exception as error:  # the others have their turn first
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else ExceptionGroup("accounts could not be served", errors)
+        return reports
+
     def _account(self, account: Account, *, now: datetime) -> DeskReport:
-        """Attend to one account; a venue that fails does not keep the others waiting."""
+        """Attend to one account; a venue that fails is told of and asked again at the next tick."""
         try:
             return self._attend(account, now=now)
         except (VenueUnavailable, VenueUnknownOutcome) as error:
@@ -169,6 +182,10 @@ class Desk:
             what = "unavailable" if isinstance(error, VenueUnavailable) else "lost an answer"
             _not_ready(account, f"venue {what}: {error}", now=now)
             return DeskReport(holds=True, reasons=(str(error),))
+        except Exception as error:
+            self._seats.pop(account.pk, None)
+            _not_ready(account, f"the desk failed: {type(error).__name__}: {error}", now=now)
+            raise
 
     def _attend(self, account: Account, *, now: datetime) -> DeskReport:
         seat = self._seat(account)
