@@ -44,7 +44,7 @@ GUARDS = frozenset(
         "outcome": ("delete",),
     }.items()
     for operation in operations
-)
+) | {"trading_outcome_final"}
 
 
 class Verdict(StrEnum):
@@ -110,7 +110,12 @@ def database(_now: datetime) -> Iterable[Finding]:
 
 
 def append_only(_now: datetime) -> Iterable[Finding]:
-    source = "pg_trigger" if connection.vendor == "postgresql" else "sqlite_master WHERE type = 'trigger'"
+    # A trigger that is switched off guards nothing.
+    source = (
+        "pg_trigger WHERE tgenabled IN ('O', 'A')"
+        if connection.vendor == "postgresql"
+        else "sqlite_master WHERE type = 'trigger'"
+    )
     column = "tgname" if connection.vendor == "postgresql" else "name"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {column} FROM {source}")  # noqa: S608 -- both names are constants of this function

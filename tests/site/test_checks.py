@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -155,6 +156,16 @@ def test_guards_of_append_only_rows_are_looked_for(now: datetime) -> None:
     (finding,) = look(now, checks.append_only)
     assert finding.verdict is Verdict.FAIL
     assert "trading_event_no_update" in finding.text
+    if connection.vendor == "postgresql":  # a trigger can be there and switched off
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE trading_fill DISABLE TRIGGER trading_fill_no_delete")
+        (finding,) = look(now, checks.append_only)
+        assert "trading_fill_no_delete" in finding.text
+
+
+def test_every_guard_that_the_migration_makes_is_looked_for() -> None:
+    made = {name for name, *_ in import_module("trading.migrations.0002_append_only")._rules()}
+    assert made == checks.GUARDS
 
 
 def test_a_database_that_could_lose_rows_is_a_failure(now: datetime) -> None:
