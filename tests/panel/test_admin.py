@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -18,7 +19,7 @@ from django.urls import reverse
 from tests.panel import factories
 from tests.panel.factories import World
 from trading.admin.base import FactAdmin, cell, csv_lines, plain
-from trading.models import Account, Event, Market, StrategySwitch
+from trading.models import Account, Event, Market, PaperBook, PaperEntry, StrategySwitch, Trade
 from trading.services import events
 
 FACTS = [model for model, one in admin.site._registry.items() if isinstance(one, FactAdmin)]
@@ -135,6 +136,24 @@ def test_csv_of_the_rows_chosen(busy: World, owner: Client) -> None:
     assert len(lines) == 1
     assert lines[0]["text"] == '\'=HYPERLINK("x")'
     assert datetime.fromisoformat(lines[0]["at"]).tzinfo == UTC
+
+
+@pytest.mark.parametrize("made_up", [True, False])
+@pytest.mark.parametrize("name", ["scan", "orderintent", "paperentry", "trade"])
+def test_csv_says_whose_prices_are_made_up(busy: World, owner: Client, name: str, made_up: bool) -> None:
+    """Rows of an origin carry its mark, in a file as in the list."""
+    for origin in (Market, Account):
+        origin.objects.update(synthetic=made_up)
+    Trade.objects.update(synthetic=made_up)
+    book = PaperBook.objects.create(account=busy.account)
+    PaperEntry.objects.create(book=book, sequence=1, kind="order", magic=1, ticket="1", body={}, at=busy.now)
+    changelist = reverse(f"admin:trading_{name}_changelist")
+    keys = [str(row.pk) for row in apps.get_model("trading", name).objects.all()[:3]]
+    answer = owner.post(changelist, {"action": "export_csv", "_selected_action": keys})
+    lines = list(csv.DictReader(b"".join(answer.streaming_content).decode().splitlines()))
+    assert [line["synthetic"] for line in lines] == [str(made_up)] * len(keys)
+    assert keys
+    assert ("chip-synthetic" in owner.get(changelist).content.decode().partition("<table")[2]) is made_up
 
 
 def test_csv_lines_of_nothing_is_a_heading() -> None:

@@ -56,7 +56,7 @@ class AccountForm(forms.ModelForm):
         if asked.rank > held.rank:
             raise forms.ValidationError(
                 f"The mode goes down here, never up: asked {asked}, is {held}. "
-                "A higher mode is opened from the command line by an admin."
+                "Going up needs the checks of that step, which this version does not have."
             )
         return asked.value
 

@@ -24,6 +24,8 @@ from trading.services import events
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _EXPORT_CHUNK = 2_000
+# What says of a row without a mark of its own whether its prices are made up.
+_ORIGINS = ("market", "account", "book")
 MINUS = "\u2212"
 
 
@@ -50,14 +52,15 @@ def csv_lines(fields: list[str], rows: Iterable[models.Model]) -> Iterator[str]:
     writer: Any = csv.writer(_Line())
     yield writer.writerow(fields)
     for row in rows:
-        yield writer.writerow([cell(getattr(row, name)) for name in fields])
+        values = (synthetic(row) if name == "synthetic" else getattr(row, name) for name in fields)
+        yield writer.writerow([cell(value) for value in values])
 
 
 def synthetic(row: Any) -> bool:
-    """Whether a row comes from made-up prices: its own mark, its market's or its account's."""
+    """Whether a row comes from made-up prices: its own mark, its market's, its account's or its book's."""
     if hasattr(row, "synthetic"):
         return bool(row.synthetic)
-    return any(bool(getattr(getattr(row, name, None), "synthetic", False)) for name in ("market", "account"))
+    return any(synthetic(getattr(row, name)) for name in _ORIGINS if getattr(row, name, None) is not None)
 
 
 def plain(value: Any, *, least: int = 0) -> str:
@@ -102,8 +105,11 @@ class RowAdmin(ModelAdmin):
 
     @admin.action(description="Download as CSV", permissions=["view"])
     def export_csv(self, request: HttpRequest, queryset: models.QuerySet[Any, Any]) -> StreamingHttpResponse:
-        """The chosen rows with every column, safe to open in a spreadsheet."""
-        fields = [field.attname for field in self.model._meta.concrete_fields]
+        """The chosen rows with every column and whether their prices are made up, safe to open in a spreadsheet."""
+        columns = self.model._meta.concrete_fields
+        fields = [field.attname for field in columns]
+        if "synthetic" not in fields and any(field.name in _ORIGINS for field in columns):
+            fields.append("synthetic")
         lines = csv_lines(fields, queryset.iterator(chunk_size=_EXPORT_CHUNK))
         name = f"{self.model._meta.model_name}-{timezone.now():%Y%m%d-%H%M%S}.csv"
         return StreamingHttpResponse(

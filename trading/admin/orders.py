@@ -99,7 +99,7 @@ class PaperBookAdmin(FactAdmin):
 
 @admin.register(PaperEntry)
 class PaperEntryAdmin(EndlessAdmin):
-    list_display = ("sequence", "book", "entry_kind", "ticket", "magic", "at")
+    list_display = ("sequence", "book", "badge", "entry_kind", "ticket", "magic", "at")
     list_filter = ("book",)
     search_fields = ("=ticket", "=magic")
     list_select_related = ("book__account",)
