@@ -54,7 +54,7 @@ test-browser: $(BIN)/.developed ## Drive the panel in a real Chromium.
 
 test-faults: $(BIN)/.developed ## Kill, stop and starve real processes and look at what is left.
 	@echo "== faults"
-	@$(PYTEST) -q -m faults
+	@$(PYTEST) -q -m faults -o log_cli=true -o log_cli_level=INFO
 
 lint: $(BIN)/.developed ## Check style, types, directions of imports, spelling, Django and shell scripts.
 	@echo "== style"; $(BIN)/ruff check --quiet . ; $(BIN)/ruff format --quiet --check .
@@ -82,7 +82,7 @@ nightly: $(BIN)/.developed ## Run test-ci with longer property tests and 200 kil
 	@CRPBOT_NIGHTLY=1 CRPBOT_KILLS=200 $(MAKE) test-ci
 
 storm: $(BIN)/.developed ## Kill the whole appliance 200 times at random moments and count the orders.
-	@CRPBOT_KILLS=200 $(PYTEST) -q -m faults
+	@CRPBOT_KILLS=200 $(PYTEST) -q -m faults -o log_cli=true -o log_cli_level=INFO
 
 clean: ## Remove what can be made again: .venv and caches. The data in var/ stays.
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
