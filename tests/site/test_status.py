@@ -13,7 +13,7 @@ from redis import Redis
 
 from tests.site.conftest import Done
 from trading.core.types import ms_from_utc
-from trading.models import Account, Market, Scan, TaskRun
+from trading.models import Account, DeskStatus, Market, Scan, TaskRun
 from trading.selectors import status
 from trading.services import bootstrap, events
 
@@ -95,6 +95,30 @@ def test_waiting_and_running_tasks_are_counted(redis_url: str, settings: Any) ->
             assert status.read(now=now).queues == {"scan": 2, "control": 1, "research": 0}
         finally:
             broker.delete("crp:scan")
+
+
+def test_queues_of_a_redis_that_is_away_are_unknown_not_empty(
+    settings: Any, started: None, capsys: Any
+) -> None:
+    settings.CRPBOT = settings.CRPBOT.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9/0")})
+    assert read(capsys)["queues"] == {}
+    call_command("status")
+    assert "not known: Redis does not answer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0, True), (29, True), (31, False), (-31, False)])
+def test_headroom_of_a_view_long_past_is_unknown(started: None, seconds: int, known: bool) -> None:
+    now = timezone.now()
+    account = Account.objects.get(synthetic=True)
+    DeskStatus.objects.create(
+        account=account,
+        ready=True,
+        reason="reconciled",
+        seen_at=now - timedelta(seconds=seconds),
+        balance=account.initial_balance,
+        equity=account.initial_balance,
+    )
+    assert (status.read(now=now).headroom is not None) is known
 
 
 def test_people_read_a_table_in_their_own_time(started: None, capsys: Any, settings: Any) -> None:

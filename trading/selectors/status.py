@@ -13,7 +13,7 @@ from django.db.models import Count, QuerySet
 from trading.core.timeframes import MINUTE_MS
 from trading.core.types import ms_from_utc
 from trading.models import Account, Event, Market, OrderIntent, Scan, Signal, TaskRun, TaskState, Trade
-from trading.selectors import panel, risk
+from trading.selectors import panel, readiness, risk
 
 SPAN = timedelta(hours=24)
 QUEUES = ("scan", "control", "research")
@@ -25,9 +25,10 @@ PREFIX = "crp:"
 class Status:
     """The state of an appliance; counts are of the last 24 hours, those of open things of this moment.
 
-    headroom: what the account shown may still lose, in its currency; None when it cannot be known.
+    headroom: what the account shown may still lose, in its currency; None when it cannot be known, as when
+    the desk has not seen the account lately.
     candles: seconds since each shown market's last candle closed; None before the first.
-    scans: slots judged by reason.  queues: tasks that wait or run.
+    scans: slots judged by reason.  queues: tasks that wait or run; empty when Redis does not answer.
     """
 
     account_id: int | None
@@ -73,7 +74,10 @@ def _headroom(account: Account | None, *, now: datetime) -> Decimal | None:
         found = risk.headroom_now(account.pk, now=now) if account else None
     except ValueError:
         return None
-    return found.room.headroom if found else None
+    # A number from a view that nobody has looked at since would pass for one of now.
+    if found is None or abs(now - found.as_of) > readiness.DESK_FRESH:
+        return None
+    return found.room.headroom
 
 
 def _ages(*, now: datetime) -> dict[str, int | None]:
@@ -106,14 +110,20 @@ def _trades(*, since: datetime) -> dict[str, int]:
 
 
 def _queues() -> dict[str, int]:
-    """Tasks that wait in Redis and those that run; inside one process, only those that run can be seen."""
+    """Tasks that wait in Redis and those that run; inside one process, only those that run can be seen.
+
+    Without an answer of Redis nothing is said: what waits there is unknown, which is not 0.
+    """
     running = TaskRun.objects.filter(state=TaskState.RUNNING)
     counts = {queue: running.filter(queue=queue).count() for queue in QUEUES}
     url = settings.CRPBOT.redis_url
     if url is not None:
-        with redis.Redis.from_url(
-            url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3
-        ) as client:
-            for queue in QUEUES:
-                counts[queue] += int(client.llen(f"{PREFIX}{queue}"))
+        try:
+            with redis.Redis.from_url(
+                url.get_secret_value(), socket_timeout=3, socket_connect_timeout=3
+            ) as client:
+                for queue in QUEUES:
+                    counts[queue] += int(client.llen(f"{PREFIX}{queue}"))
+        except redis.RedisError:
+            return {}
     return counts

@@ -58,6 +58,8 @@ def _words(name: str, value: Any) -> str:
         return ", ".join(f"{key} {age}" for key, age in ages) or "no market is switched on"
     if name == "headroom":
         return "not known yet" if value is None else f"{value:,.2f}"
+    if name == "queues" and not value:
+        return "not known: Redis does not answer"
     if isinstance(value, dict):
         return ", ".join(f"{key} {count}" for key, count in value.items()) or "none"
     return str(value)
