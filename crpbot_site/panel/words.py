@@ -10,6 +10,7 @@ from crpbot_site.checks import Finding
 from crpbot_site.checks import Verdict as Grade
 from crpbot_site.panel.glance import Glance
 from trading.core import gate
+from trading.core.headroom import LOCKED_FROM
 from trading.core.types import Level, TradingState
 from trading.models import OrderIntent
 from trading.selectors.answers import Funnel
@@ -113,15 +114,14 @@ def _grave(glance: Glance, unknown: list[OrderIntent]) -> Verdict | None:
         return Verdict(stop, text, True)
     if glance.level is Level.BREACH:
         return Verdict(
-            stop, "The account is below a floor of its programme: BREACH. It stays closed for good.", True
+            stop, "The account is below a floor of its programme: BREACH. Only a person can end that.", True
         )
     if glance.halted:
         return Verdict(
             stop, f"Trading is HALTED{_why(glance)}. {_unknown(unknown)}An admin resumes it.", True
         )
     if glance.level is Level.LOCKED:
-        text = f"The account is LOCKED: {_used(glance)} used. It opens by itself at midnight in {glance.day.place}."
-        return Verdict(stop, text, True)
+        return Verdict(stop, f"The account is LOCKED: {_used(glance)} used. {_unlocks(glance)}", True)
     if glance.room is None:
         return Verdict(
             stop, "The desk has not seen this account yet. It looks every few seconds, by itself.", True
@@ -136,6 +136,12 @@ def _grave(glance: Glance, unknown: list[OrderIntent]) -> Verdict | None:
             "We do not know what became of an order.", f"{_unknown(unknown)}It is looked for by itself.", True
         )
     return None
+
+
+def _unlocks(glance: Glance) -> str:
+    if glance.room is not None and glance.room.room.used_total >= LOCKED_FROM:
+        return "That is of the total limit, which does not begin anew: it does not open by itself."
+    return f"It opens by itself at midnight in {glance.day.place}."
 
 
 def _why(glance: Glance) -> str:

@@ -326,7 +326,13 @@ def make_position(trade: Trade, *, move: str = "0.003") -> Position:
 
 
 def make_snapshot(
-    account: Account, *, at: datetime, equity: str, level: str = "green", worst: str = "99863.06"
+    account: Account,
+    *,
+    at: datetime,
+    equity: str,
+    level: str = "green",
+    worst: str = "99863.06",
+    used_total: str = "0.014",
 ) -> RiskSnapshot:
     """The account's risk at an instant."""
     return RiskSnapshot.objects.create(
@@ -346,7 +352,7 @@ def make_snapshot(
         unknown_risk=D(0),
         headroom=D("3623.06"),
         used_daily=D("0.275"),
-        used_total=D("0.014"),
+        used_total=D(used_total),
         level=level,
         open_positions=2,
         programme=account.programme,

@@ -154,6 +154,17 @@ def test_a_refused_resume_shows_no_fields(
     assert factories.halted()
 
 
+@pytest.mark.parametrize(
+    ("used_total", "who"), [("0.5", "by itself at the next prop-firm day"), ("0.8", "not by itself")]
+)
+def test_only_the_daily_limit_begins_anew(halted: World, owner: Client, used_total: str, who: str) -> None:
+    factories.keep_fresh(halted.account)
+    factories.make_snapshot(
+        halted.account, at=halted.now, equity="92000.00", level="locked", used_total=used_total
+    )
+    assert who in owner.get(reverse("panel:resume")).content.decode()
+
+
 def test_one_account_is_resumed_alone(busy: World, owner: Client) -> None:
     account = busy.account.pk
     kill_switch.set_state(

@@ -17,7 +17,7 @@ from crpbot_site.health import findings
 from tests.panel import factories
 from tests.panel.factories import World
 from trading.core.types import TradingState
-from trading.models import Account, DeskStatus, Lease, Market, StrategySwitch, TaskHealth
+from trading.models import Account, AccountDay, DeskStatus, Lease, Market, StrategySwitch, TaskHealth
 from trading.selectors import answers, overview, panel, risk
 from trading.services import kill_switch
 
@@ -128,6 +128,17 @@ def test_an_unknown_order_is_said_first(busy: World, owner: Client) -> None:
 def test_levels(equity: str, word: str, world: World, owner: Client) -> None:
     factories.make_desk(world.account, now=datetime.now(UTC), balance=equity, equity=equity)
     assert word in _page(owner)
+
+
+def test_a_lock_of_the_total_limit_does_not_promise_midnight(world: World, owner: Client) -> None:
+    factories.make_desk(world.account, now=datetime.now(UTC), balance="97000.00", equity="97000.00")
+    assert "It opens by itself at midnight" in _page(owner)
+    AccountDay.objects.update(balance="91900.00")
+    factories.make_desk(world.account, now=datetime.now(UTC), balance="91900.00", equity="91900.00")
+    page = _page(owner)
+    assert "is LOCKED" in page
+    assert "it does not open by itself" in page
+    assert "at midnight" not in page
 
 
 def test_health_is_what_the_readiness_checks_say(busy: World, owner: Client) -> None:

@@ -332,6 +332,30 @@ def test_levels(world: World, equity: str, level: Level) -> None:
     (pk,) = risk.snapshot_all(now=NOW, trigger="hourly")
     row = RiskSnapshot.objects.get(pk=pk)
     assert (row.level, row.headroom) == (level, max(D(equity) - 95000, D(0)))
+    state = TradingState.HALTED if level is Level.BREACH else TradingState.ACTIVE
+    assert (row.state, kill_switch.effective(world.account.pk).state) == (state, state)
+
+
+def test_a_breach_does_not_open_again_when_the_floor_falls_at_midnight(world: World) -> None:
+    Desk("one").tick(now=NOW)
+    DeskStatus.objects.update(balance=D("94000"), equity=D("94000"))
+    risk.snapshot_all(now=NOW, trigger="hourly")
+    Desk("one").tick(now=NOW + timedelta(days=1))
+    found = kill_switch.effective(world.account.pk)
+    assert (found.state, found.source) == (TradingState.HALTED, "account")
+    assert "BREACH: equity 94000.00 lies below the floor 95000.00" in found.reason
+
+
+def test_a_floor_that_is_not_proven_halts_nobody(world: World) -> None:
+    """Minutes after midnight the daily floor is still yesterday's, and may be too high."""
+    Desk("one").tick(now=NOW)
+    AccountDay.objects.update(proven=False)
+    DeskStatus.objects.update(balance=D("94000"), equity=D("94000"))
+    risk.snapshot_all(now=NOW, trigger="hourly")
+    assert kill_switch.effective(world.account.pk).state is TradingState.ACTIVE
+    DeskStatus.objects.update(balance=D("89000"), equity=D("89000"))
+    risk.snapshot_all(now=NOW, trigger="hourly")
+    assert kill_switch.effective(world.account.pk).state is TradingState.HALTED
 
 
 def test_the_owner_s_ceilings_only_tighten(world: World, environment: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from trading.core.headroom import LOCKED_FROM
 from trading.core.types import IntentState, Level
 from trading.models import Account, DeskStatus, OrderIntent, RiskSnapshot
 
@@ -114,5 +115,12 @@ def _level(account: Account) -> Line:
         return Line(ok=False, title=title, sentence=f"{account} has no risk snapshot yet.", who="by itself")
     if snapshot.level in (Level.LOCKED, Level.BREACH):
         sentence = f"{account} is {snapshot.level.upper()}: {snapshot.headroom} {account.currency} may still be lost."
-        return Line(ok=False, title=title, sentence=sentence, who="by itself at the next prop-firm day")
+        return Line(ok=False, title=title, sentence=sentence, who=_who_unlocks(snapshot))
     return Line(ok=True, title=title, sentence=f"{account}: level {snapshot.level.upper()}")
+
+
+def _who_unlocks(snapshot: RiskSnapshot) -> str:
+    """Only the daily limit begins anew at midnight; what is used of the total one stays used."""
+    if snapshot.used_total >= LOCKED_FROM:
+        return "not by itself: the total limit does not begin anew"
+    return "by itself at the next prop-firm day"

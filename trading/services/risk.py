@@ -8,8 +8,9 @@ from decimal import Decimal
 from django.db import transaction
 
 from trading.core.equity import balance_at
+from trading.core.programme import breached
 from trading.core.timeframes import day_bounds, prop_day
-from trading.core.types import AccountView, Deal, Side
+from trading.core.types import AccountView, Deal, Level, Side, TradingState
 from trading.models import Account, AccountDay, Fill, RiskSnapshot
 from trading.selectors import risk
 from trading.services import events, kill_switch
@@ -114,7 +115,7 @@ def snapshot_all(*, now: datetime, trigger: str) -> list[int]:
 
 
 def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView | None = None) -> int | None:
-    """Write an account's risk at this instant; None when no view of it exists yet.
+    """Write an account's risk at this instant; None when no view of it exists yet. A breach halts the account.
 
     view: a view that was just read; without it the desk's last one counts.
     """
@@ -123,6 +124,10 @@ def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView
         return None
     current = risk.headroom_of(account, view=seen, now=now)
     room = current.room
+    if room.level is Level.BREACH and (current.day_start.proven or breached(room.equity, room.total_floor)):
+        # The daily floor falls at midnight; what was broken before must not open again by that.
+        reason = f"BREACH: equity {room.equity} lies below the floor {room.floor}"
+        kill_switch.set_state(TradingState.HALTED, by="risk", reason=reason, now=now, account_id=account.pk)
     row = RiskSnapshot.objects.create(
         account=account,
         at=now,
