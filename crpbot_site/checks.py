@@ -92,6 +92,9 @@ def environment(_now: datetime) -> Iterable[Finding]:
     env = settings.CRPBOT
     if env.notice:
         yield warn("environment", env.notice)
+    elif idle := env.idle():
+        text = f"Set, but without effect in this version: {', '.join(idle)}."
+        yield warn("environment", text, "What they name is neither read nor written.")
     else:
         yield ok("environment", f"Every setting is within its range; the panel is {env.url}.")
 

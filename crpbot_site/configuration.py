@@ -19,6 +19,7 @@ SECTIONS = {
     "data_dir": "Files, database and broker",
     "feed": "Prices",
     "trading_mode": "How far orders may go",
+    "aws_region": "Names of the cloud variant",
 }
 INTRODUCTION = f"""# Configuration
 
@@ -28,7 +29,7 @@ and nothing starts before there is none. A name that begins with `CRPBOT_` and i
 
 A secret may stand in a file of its own: `NAME_FILE` is then the path of it, and `NAME` must be absent.
 
-The ceilings in the last section are hard: an account's own numbers, which are edited in the panel, can only be
+The ceilings of how far orders may go are hard: an account's own numbers, which are edited in the panel, can only be
 tighter. This page is written from the program: `python -m crpbot_site.configuration`.
 """
 

@@ -45,6 +45,7 @@ WebAddress = Annotated[str, AfterValidator(rules.web_address)]
 
 
 RANGE = ("ge", "gt", "le", "lt")
+IDLE = "Accepted, without effect in this version."
 
 
 class BadConfiguration(Exception):
@@ -212,7 +213,10 @@ class Environment(BaseSettings):
         "Ceiling of every account's mode: paper allows observe and paper, live needs PostgreSQL.",
     )
     halt: bool = setting(
-        "CRPBOT_HALT", False, "1 halts all trading while it is set; only people can resume after it."
+        "CRPBOT_HALT",
+        False,
+        "1 halts all trading for as long as it is set. It leaves the switch as it is: what `manage.py halt` or the"
+        " panel halted stays halted after it.",
     )
     max_daily_loss: Share = setting(
         "CRPBOT_MAX_DAILY_LOSS", "0.05", "Ceiling of the daily loss, as a share of the initial balance."
@@ -255,6 +259,26 @@ class Environment(BaseSettings):
         "Shortest pause between two approved signals of one market, in minutes.",
         ge=0,
         le=1440,
+    )
+
+    # --- names of the cloud variant
+    aws_region: str | None = setting("AWS_REGION", None, f"Region of Amazon's services. {IDLE}")
+    aws_account_id: str | None = setting("AWS_ACCOUNT_ID", None, f"Account at Amazon. {IDLE}")
+    s3_market_data_bucket: str | None = setting(
+        "S3_MARKET_DATA_BUCKET", None, f"Bucket of candles and features. {IDLE}"
+    )
+    s3_backups_bucket: str | None = setting("S3_BACKUPS_BUCKET", None, f"Bucket of backups. {IDLE}")
+    s3_logs_bucket: str | None = setting("S3_LOGS_BUCKET", None, f"Bucket of logs. {IDLE}")
+    db_secret_arn: str | None = setting(
+        "DB_SECRET_ARN", None, f"The database's password in AWS Secrets Manager. {IDLE} Use DB_PASSWORD."
+    )
+    coinbase_secret_arn: str | None = setting(
+        "COINBASE_SECRET_ARN",
+        None,
+        f"The Coinbase key in AWS Secrets Manager. {IDLE} Use CRPBOT_COINBASE_KEY_SECRET.",
+    )
+    telegram_secret_arn: str | None = setting(
+        "TELEGRAM_SECRET_ARN", None, f"The Telegram token in AWS Secrets Manager. {IDLE}"
     )
 
     @classmethod
@@ -343,6 +367,14 @@ class Environment(BaseSettings):
     @property
     def postgresql(self) -> bool:
         return self.database_url is not None and self.database_url.get_secret_value().startswith("postgres")
+
+    def idle(self) -> list[str]:
+        """Names that are set here and have no effect in this version, where and who apart."""
+        fields = {
+            name: field for name, field in type(self).model_fields.items() if not name.startswith("aws")
+        }
+        named = {name: field for name, field in fields.items() if IDLE in str(field.description)}
+        return [str(field.validation_alias) for name, field in named.items() if getattr(self, name)]
 
     def secret_values(self) -> tuple[str, ...]:
         """Every secret's text, for the filter that keeps them out of logs."""

@@ -19,7 +19,19 @@ from tests import servers
 # The settings are read once, when Django starts: the environment of the tests must stand before that.
 # Nothing of the machine's own configuration may reach a test.
 _KEPT = {"CRPBOT_REQUIRE", "CRPBOT_CANDLES", "CRPBOT_TEST_DB", "CRPBOT_KILLS", "CRPBOT_NIGHTLY"}
-_OURS = ("CRPBOT_", "BINANCE_", "TRADING_", "DJANGO_", "DB_", "REDIS_", "LOG_LEVEL")
+_OURS = (
+    "CRPBOT_",
+    "BINANCE_",
+    "TRADING_",
+    "DJANGO_",
+    "DB_",
+    "REDIS_",
+    "LOG_LEVEL",
+    "AWS_",
+    "S3_",
+    "COINBASE_",
+    "TELEGRAM_",
+)
 for _name in [name for name in os.environ if name.startswith(_OURS) and name not in _KEPT]:
     del os.environ[_name]
 _DATA = tempfile.mkdtemp(prefix="crpbot-tests-")

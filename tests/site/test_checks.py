@@ -163,6 +163,13 @@ def test_guards_of_append_only_rows_are_looked_for(now: datetime) -> None:
         assert "trading_fill_no_delete" in finding.text
 
 
+def test_settings_without_effect_are_named(settings: Any, now: datetime) -> None:
+    assert verdicts(look(now, checks.environment)) == {"environment": "ok"}
+    settings.CRPBOT = settings.CRPBOT.model_copy(update={"s3_backups_bucket": "mine"})
+    (finding,) = look(now, checks.environment)
+    assert (finding.verdict, "S3_BACKUPS_BUCKET" in finding.text) == (Verdict.WARN, True)
+
+
 def test_every_guard_that_the_migration_makes_is_looked_for() -> None:
     made = {name for name, *_ in import_module("trading.migrations.0002_append_only")._rules()}
     assert made == checks.GUARDS

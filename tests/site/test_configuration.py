@@ -18,7 +18,7 @@ def test_the_written_settings_are_those_of_the_program(path: object) -> None:
 
 def test_the_example_names_every_setting_once() -> None:
     text = (PROJECT / ".env.example").read_text(encoding="utf-8")
-    assert re.findall(r"^#([A-Z_]+)=", text, re.MULTILINE) == VARIABLES
+    assert re.findall(r"^#([A-Z0-9_]+)=", text, re.MULTILINE) == VARIABLES
     assert not re.findall(r"^[^#\n]", text, re.MULTILINE), "nothing is set before somebody chooses it"
 
 
@@ -29,7 +29,7 @@ def test_the_document_has_one_heading_for_each_setting() -> None:
 
 def test_the_example_as_it_stands_is_a_valid_environment(load: object) -> None:
     text = (PROJECT / ".env.example").read_text(encoding="utf-8")
-    given = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    given = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
     del given["CRPBOT_DATA_DIR"]
     assert callable(load)
     assert load(**given).model_dump(exclude={"data_dir"}) == load().model_dump(exclude={"data_dir"})

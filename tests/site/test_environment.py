@@ -260,3 +260,12 @@ def test_other_doors_stop_the_same_way(start: list[str], program: Callable[..., 
         "Bad configuration:",
         "  CRPBOT_MAX_POSITIONS: must be a whole number, was 'x'",
     ]
+
+
+def test_names_of_the_cloud_variant_are_accepted_and_told_to_be_idle(load: Load) -> None:
+    arns = {"DB_SECRET_ARN": "arn:1", "COINBASE_SECRET_ARN": "arn:2", "TELEGRAM_SECRET_ARN": "arn:3"}
+    buckets = {"S3_MARKET_DATA_BUCKET": "m", "S3_BACKUPS_BUCKET": "b", "S3_LOGS_BUCKET": "l"}
+    found = load(AWS_REGION="eu-central-1", AWS_ACCOUNT_ID="1", **arns, **buckets)
+    assert (found.aws_region, found.db_secret_arn, found.s3_logs_bucket) == ("eu-central-1", "arn:1", "l")
+    assert set(found.idle()) == {*arns, *buckets}
+    assert load(AWS_REGION="eu-central-1").idle() == []
