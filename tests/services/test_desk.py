@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -413,6 +415,22 @@ def test_a_late_order_that_fills_before_it_is_looked_for_is_adopted_by_its_deal(
     trade = Trade.objects.get()
     assert (state_of(intent), trade.signal) == (IntentState.PLACED, intent.signal)
     assert Fill.objects.get().order == Order.objects.get(intent=intent, adopted=True)
+
+
+def test_a_halt_by_file_and_its_end_are_events(world: World, environment: Any, tmp_path: Path) -> None:
+    desk = Desk("one")
+    tick(desk)
+    assert not Event.objects.filter(kind="halt_outside").exists()
+    (tmp_path / "HALT").touch()
+    environment(halt=True)
+    for seconds in (1, 2):
+        tick(desk, seconds)
+    told = Event.objects.get(kind="halt_outside")
+    assert told.text == f"HALTED: CRPBOT_HALT is set; the file {tmp_path / 'HALT'} exists."
+    (tmp_path / "HALT").unlink()
+    environment(halt=False)
+    tick(desk, 3)
+    assert "halts any more" in Event.objects.filter(kind="halt_outside").latest("pk").text
 
 
 def test_an_account_that_cannot_be_served_costs_the_others_nothing(world: World, kinds: Kinds) -> None:

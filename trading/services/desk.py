@@ -95,6 +95,7 @@ class Desk:
         self._fencing: int | None = None
         self._renewed_at = self._listed_at = utc_from_ms(0)
         self._accounts: list[Account] = []
+        self._outside: tuple[str, ...] = ()
 
     def run(self, stop: threading.Event) -> None:
         """Tick until ``stop`` is set, then let go of the lease.
@@ -133,6 +134,7 @@ class Desk:
             self._seats, self._fencing = {}, fencing
         if not timedelta(0) <= now - self._listed_at <= ACCOUNTS_EVERY:
             self._list_accounts(now=now)
+        self._tell_outside(now=now)
         reports = self._all_accounts(now=now)
         return DeskReport(
             holds=True,
@@ -159,6 +161,19 @@ class Desk:
         )
         self._renewed_at = now
         return fencing
+
+    def _tell_outside(self, *, now: datetime) -> None:
+        """Write down when the HALT file or the environment begins or ceases to halt: no row of the switch says so."""
+        found = kill_switch.outside()
+        if found == self._outside:
+            return
+        text = (
+            f"HALTED: {'; '.join(found)}."
+            if found
+            else "Neither a HALT file nor the environment halts any more."
+        )
+        events.record("halt_outside", now=now, text=text, severity="warning" if found else "info")
+        self._outside = found
 
     def _all_accounts(self, *, now: datetime) -> list[DeskReport]:
         """Attend to every account; what fails at one is raised after the others had their turn."""

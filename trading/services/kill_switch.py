@@ -74,6 +74,14 @@ def _outside() -> list[Effective]:
     return found
 
 
+def outside() -> tuple[str, ...]:
+    """What halts beside the rows, in words; the desk tells of it when that changes."""
+    try:
+        return tuple(one.reason for one in _outside())
+    except OSError as error:
+        return (f"whether there is a HALT file cannot be told: {error.strerror}",)
+
+
 def _rows(account_id: int | None, *, lock: bool) -> list[Effective]:
     rows = KillSwitch.objects.order_by("pk")
     if lock:
