@@ -31,6 +31,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from crpbot_site import environment_rules as rules
+from trading.feeds.base import FeedRejected
+from trading.feeds.coinbase_key import CoinbaseKey
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENV_FILE = "CRPBOT_ENV_FILE"
@@ -339,6 +341,11 @@ class Environment(BaseSettings):
             raise ValueError(
                 "a Coinbase key needs both CRPBOT_COINBASE_KEY_NAME and CRPBOT_COINBASE_KEY_SECRET"
             )
+        if value is not None:
+            try:
+                CoinbaseKey(info.data["coinbase_key_name"], value.get_secret_value())
+            except FeedRejected as error:
+                raise ValueError(str(error)) from None
         return value
 
     @property

@@ -1,5 +1,6 @@
 """The environment: typed, within ranges, and every mistake told at once."""
 
+import base64
 import stat
 from collections.abc import Callable
 from decimal import Decimal
@@ -99,6 +100,7 @@ def test_a_secret_may_stand_in_a_file(name: str, load: Load, mistakes: Mistakes,
         "DATABASE_URL": "sqlite:////tmp/x.sqlite3",
         "REDIS_URL": "redis://h:6379/0",
         "CRPBOT_SECRET_KEY": KEY,
+        "CRPBOT_COINBASE_KEY_SECRET": base64.b64encode(bytes(range(32))).decode(),
     }
     value = values.get(name, "a secret of its own")
     file = tmp_path / "secret"
@@ -112,6 +114,11 @@ def test_a_secret_may_stand_in_a_file(name: str, load: Load, mistakes: Mistakes,
     ]
     told = mistakes(**{f"{name}_FILE": str(file), name: value}, **extra)
     assert told == [f"{name}: is set, and so is {name}_FILE; keep one of them"]
+
+
+def test_a_coinbase_key_that_cannot_sign_stops_the_start(mistakes: Mistakes) -> None:
+    told = mistakes(CRPBOT_COINBASE_KEY_NAME="name", CRPBOT_COINBASE_KEY_SECRET="hunter2")
+    assert told == ["CRPBOT_COINBASE_KEY_SECRET: the Coinbase key is neither PEM text nor base64"]
 
 
 def test_a_mistaken_secret_is_not_repeated(mistakes: Mistakes) -> None:
