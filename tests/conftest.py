@@ -106,11 +106,17 @@ def _uses_database(item: pytest.Item) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL run only what touches the database: the rest was or will be run on SQLite."""
-    if not _ON_POSTGRESQL:
-        return
-    chosen = [item for item in items if _uses_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not _uses_database(item)])
+    chosen = [item for item in items if _belongs_here(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _belongs_here(item)])
     items[:] = chosen
+
+
+def _belongs_here(item: pytest.Item) -> bool:
+    """Whether this run's database is the one that the test is about."""
+    only = item.get_closest_marker("only_on")
+    if only is not None:
+        return only.args == ("postgresql" if _ON_POSTGRESQL else "sqlite",)
+    return not _ON_POSTGRESQL or _uses_database(item)
 
 
 @pytest.fixture(scope="session")

@@ -87,9 +87,8 @@ def test_the_models_cannot_either(traded: World) -> None:
         Event.objects.all().delete()
 
 
+@pytest.mark.only_on("sqlite")  # REPLACE is its own
 def test_a_row_cannot_be_replaced_by_a_new_one_with_its_number(traded: World) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("REPLACE is SQLite's own")
     event = Event.objects.earliest("pk")
     columns = "at, kind, severity, text, by, data, synthetic"
     replace = f"INSERT OR REPLACE INTO trading_event (id, {columns}) SELECT id, {columns} FROM trading_event"

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from tests.services import races
 
 # Asked before any fixture: emptying an SQLite database would take the rows of the migrations with it.
-on_postgresql = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="races on PostgreSQL need CRPBOT_TEST_DB=postgres"
-)
+on_postgresql = pytest.mark.only_on("postgresql")
 ROOT = Path(__file__).resolve().parents[2]
 Race = Callable[..., dict[str, Any]]
 

@@ -101,10 +101,9 @@ for name, queue in (("test.something", "scan"), ("test.nothing", "control"), ("t
 deadline = time.monotonic() + 30
 while TaskHealth.objects.filter(task__startswith="test.").count() < 3 and time.monotonic() < deadline:
     time.sleep(0.05)
-asked = time.monotonic()
 role.stop()
-thread.join(10)
-ended = not thread.is_alive() and time.monotonic() - asked < 5
+thread.join(30)
+ended = not thread.is_alive()
 runs = TaskRun.objects.filter(task__startswith="test.").order_by("task")
 well = TaskHealth.objects.filter(last_success_at__isnull=False, task__startswith="test.").order_by("task")
 print(json.dumps({
