@@ -63,11 +63,27 @@ def test_a_retry_goes_on_under_the_same_row() -> None:
 
 @pytest.mark.django_db
 def test_runs_of_dead_processes_are_marked() -> None:
-    begin("old", now=NOW - timedelta(hours=2))
+    begin("old", now=NOW - timedelta(minutes=11))
     begin("new", now=NOW - timedelta(minutes=5))
+    task_runs.start(
+        task="trading.train", run_id="long", queue="research", worker="w", now=NOW - timedelta(minutes=50)
+    )
     assert task_runs.abandon(now=NOW) == 1
-    assert dict(TaskRun.objects.values_list("run_id", "state")) == {"old": "abandoned", "new": "running"}
-    assert task_runs.abandon(now=NOW, older_than=task_runs.AT_ONCE) == 1
+    states = {"old": "abandoned", "new": "running", "long": "running"}
+    assert dict(TaskRun.objects.values_list("run_id", "state")) == states
+    assert task_runs.abandon(now=NOW, older_than=task_runs.AT_ONCE) == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("succeeded_since", "failures"), [(False, 1), (True, 0)])
+def test_a_task_that_its_hard_limit_ends_has_failed(succeeded_since: bool, failures: int) -> None:
+    begin("hanging", now=NOW - timedelta(minutes=11))
+    if succeeded_since:
+        begin("good", now=NOW - timedelta(minutes=5))
+        task_runs.succeed(task="trading.scan", run_id="good", result=0, now=NOW - timedelta(minutes=5))
+    assert task_runs.abandon(now=NOW) == 1
+    assert TaskHealth.objects.get(task="trading.scan").failures_in_a_row == failures
+    assert Event.objects.filter(kind="task_failed").count() == failures
 
 
 WORK = """

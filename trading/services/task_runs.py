@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -11,8 +12,11 @@ from trading.services import events
 
 ERROR_LENGTH = 500
 RESULT_LENGTH = 200
-# No task may run longer than 2,100 s: a row that says so after an hour belongs to a process that is gone.
-LONGEST = timedelta(hours=1)
+# No task of the research queue may run longer than 2,100 s, no other one longer than 108 s: a row that says so
+# much later belongs to a process that is gone. What a hard limit ends cannot say so itself.
+LONGEST_RESEARCH = timedelta(hours=1)
+LONGEST = timedelta(minutes=10)
+ENDED = "its process ended before it did"
 # For a process that knows itself to be the only one.
 AT_ONCE = timedelta(0)
 
@@ -48,20 +52,44 @@ def fail(*, task: str, run_id: str, error: str, now: datetime) -> None:
         TaskRun.objects.filter(run_id=run_id).update(
             state=TaskState.FAILED, finished_at=now, error=error[:ERROR_LENGTH]
         )
-        health = _health(task)
-        health.last_failure_at = now
-        health.failures_in_a_row += 1
-        health.save()
-        if health.failures_in_a_row == 1:
-            text = f"{task} failed: {error}"
-            events.record("task_failed", now=now, text=text, severity=Severity.WARNING, data={"task": task})
+        _count_failure(task, error, now=now)
 
 
-def abandon(*, now: datetime, older_than: timedelta = LONGEST) -> int:
-    """Mark runs whose process died: RUNNING and begun at least ``older_than`` ago. Returns how many."""
-    return TaskRun.objects.filter(state=TaskState.RUNNING, started_at__lte=now - older_than).update(
-        state=TaskState.ABANDONED, finished_at=now, error="its process ended before it did"
-    )
+def _count_failure(task: str, error: str, *, now: datetime) -> None:
+    health = _health(task)
+    health.last_failure_at = now
+    health.failures_in_a_row += 1
+    health.save()
+    if health.failures_in_a_row == 1:
+        text = f"{task} failed: {error}"
+        events.record("task_failed", now=now, text=text, severity=Severity.WARNING, data={"task": task})
+
+
+def abandon(*, now: datetime, older_than: timedelta | None = None) -> int:
+    """Mark runs whose process died: RUNNING for longer than their queue lets them. Returns how many.
+
+    Each counts as a failure of its task that has not succeeded since.  older_than: in place of the queues' own times, for the start of an
+    appliance that was ended; that is no failure of a task.
+    """
+    running = TaskRun.objects.filter(state=TaskState.RUNNING)
+    if older_than is not None:
+        return running.filter(started_at__lte=now - older_than).update(**_ended(now))
+    late = running.filter(queue="research", started_at__lte=now - LONGEST_RESEARCH)
+    late |= running.exclude(queue="research").filter(started_at__lte=now - LONGEST)
+    marked = 0
+    for pk, task, started_at in late.order_by("pk").values_list("pk", "task", "started_at"):
+        with transaction.atomic():
+            if not running.filter(pk=pk).update(**_ended(now)):
+                continue
+            marked += 1
+            succeeded_at = _health(task).last_success_at
+            if succeeded_at is None or succeeded_at < started_at:
+                _count_failure(task, ENDED, now=now)
+    return marked
+
+
+def _ended(now: datetime) -> dict[str, Any]:
+    return {"state": TaskState.ABANDONED, "finished_at": now, "error": ENDED}
 
 
 def _health(task: str) -> TaskHealth:
