@@ -68,8 +68,8 @@ def _count_failure(task: str, error: str, *, now: datetime) -> None:
 def abandon(*, now: datetime, older_than: timedelta | None = None) -> int:
     """Mark runs whose process died: RUNNING for longer than their queue lets them. Returns how many.
 
-    Each counts as a failure of its task that has not succeeded since.  older_than: in place of the queues' own times, for the start of an
-    appliance that was ended; that is no failure of a task.
+    Each counts as a failure of its task that has not succeeded since.  older_than: in place of the queues' own
+    times, for the start of an appliance that was ended; that is no failure of a task.
     """
     running = TaskRun.objects.filter(state=TaskState.RUNNING)
     if older_than is not None:
