@@ -52,7 +52,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise AlreadyRunning(
             f"Port {port} of {host} is taken ({error.strerror}): another CRPBot or another program listens there."
-            " Stop it, or choose another port with --port."
+            " Stop it, or choose another port: in CRPBOT_URL, or with `manage.py appliance --port`."
         ) from None
     return listener
 

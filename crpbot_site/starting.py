@@ -6,9 +6,10 @@ from datetime import datetime
 
 from django.conf import settings
 
+from trading.core.types import TradingState
 from trading.feeds.base import FeedRejected, FeedUnavailable
 from trading.feeds.registry import make_feed
-from trading.services import bootstrap
+from trading.services import bootstrap, kill_switch
 
 PING_SECONDS = 4.0
 
@@ -51,4 +52,7 @@ def sentences(chosen: bootstrap.Sources, made: bootstrap.Bootstrapped) -> list[s
         lines.append(f"Paper accounts made: {', '.join(made.accounts)}.")
     if made.opened:
         lines.append("Trading is open on paper; `manage.py halt` stops it.")
+    held = kill_switch.effective()
+    if held.state is not TradingState.ACTIVE:
+        lines.append(f"Trading is {held.state.upper()} ({held.source}: {held.reason}).")
     return lines

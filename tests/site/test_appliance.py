@@ -134,15 +134,21 @@ def test_a_start_an_end_and_a_second_start(
     assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o077 == 0
 
 
-def test_a_second_instance_is_refused_with_a_sentence(start: Callable[..., Appliance]) -> None:
+def test_a_second_instance_is_refused_with_a_sentence(
+    start: Callable[..., Appliance], tmp_path: Path
+) -> None:
     first = start()
     first.until(START_SECONDS, lambda: first.get("/health/live")[0] == 200)
-    same_port, same_folder = start(port=first.port), start()
+    other_data = str(tmp_path / "other")
+    same_port, same_folder = start(port=first.port, CRPBOT_DATA_DIR=other_data), start()
+    started_twice = start(port=first.port)
     assert same_port.process.wait(30) == 1
     assert f"Port {first.port} of 127.0.0.1 is taken" in same_port.text
-    assert same_folder.process.wait(30) == 1
-    assert "Another CRPBot works with the folder" in same_folder.text
-    for refused in (same_port, same_folder):
+    assert "choose another port: in CRPBOT_URL" in same_port.text
+    for refused in (same_folder, started_twice):
+        assert refused.process.wait(30) == 1
+        assert "Another CRPBot works with the folder" in refused.text
+    for refused in (same_port, same_folder, started_twice):
         assert len(refused.text.splitlines()) == 1
     assert first.get("/health/live")[0] == 200
 

@@ -169,3 +169,10 @@ def test_the_command_says_what_it_did_and_shows_the_password_once(manage: Callab
     assert "TEST-USD" in first.stdout
     assert second.returncode == 0
     assert "assword" not in second.stdout
+
+
+def test_a_start_says_that_trading_is_halted() -> None:
+    made = start()
+    assert not [line for line in starting.sentences(AWAY, made) if "HALTED" in line]
+    kill_switch.set_state(TradingState.HALTED, by="me", reason="dinner", now=NOW)
+    assert starting.sentences(AWAY, start())[-1] == "Trading is HALTED (switch: dinner (me))."

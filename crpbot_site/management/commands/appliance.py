@@ -32,8 +32,8 @@ class Command(BaseCommand):
         env = settings.CRPBOT
         host, port = "127.0.0.1" if env.https else env.host, port or env.port
         try:
-            listener = appliance.bind(host, port)
             held = appliance.lock(env.data_dir)
+            listener = appliance.bind(host, port)
         except appliance.AlreadyRunning as error:
             raise CommandError(str(error), returncode=1) from None
         self.console = Console(file=cast(TextIO, self.stdout), highlight=False, soft_wrap=True)
