@@ -396,7 +396,7 @@ def _unknown(names: Mapping[str, str]) -> list[str]:
     mistakes = []
     for name in sorted(names):
         if name.startswith("CRPBOT_") and name not in known:
-            near = difflib.get_close_matches(name, sorted(known - FOREIGN), n=1, cutoff=0.6)
+            near = difflib.get_close_matches(name, sorted(known - FOREIGN), n=1, cutoff=0.8)
             mistakes.append(
                 f"{name}: is no setting of CRPBot" + (f", did you mean {near[0]}?" if near else "")
             )

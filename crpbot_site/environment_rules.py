@@ -146,7 +146,12 @@ def sentence(error: Mapping[str, Any], *, limits: Mapping[str, Any], secret: boo
     """What is wrong with one value, in words; a secret's value is not shown."""
     kind = str(error["type"])
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        text = f"must lie between {limits['low']} and {limits['high']}"
+        low, high = limits["low"], limits["high"]
+        text = (
+            f"must be above {low} and at most {high}"
+            if limits["open"]
+            else f"must lie between {low} and {high}"
+        )
     elif kind in SENTENCES:
         text = SENTENCES[kind](error)
     else:

@@ -41,6 +41,7 @@ def test_every_mistake_is_told_in_one_message(mistakes: Mistakes) -> None:
         CRPBOT_SECRET_KEY="short",
         CRPBOT_COINBASE_KEY_NAME="half a key",
         CRPBOT_MAX_DAILY_LOS="0.01",
+        CRPBOT_NONSENSE="1",
     )
     assert told == [
         "CRPBOT_URL: must begin with http:// or https://",
@@ -54,9 +55,10 @@ def test_every_mistake_is_told_in_one_message(mistakes: Mistakes) -> None:
         "CRPBOT_COINBASE_KEY_SECRET: a Coinbase key needs both CRPBOT_COINBASE_KEY_NAME and CRPBOT_COINBASE_KEY_SECRET",
         "TRADING_MODE: must be one of paper or live, was 'demo'",
         "CRPBOT_HALT: must be 1 or 0, was 'perhaps'",
-        "CRPBOT_MAX_DAILY_LOSS: must lie between 0 and 1, was '5'",
+        "CRPBOT_MAX_DAILY_LOSS: must be above 0 and at most 1, was '5'",
         "CRPBOT_MAX_POSITIONS: must be a whole number, was 'three'",
         "CRPBOT_MAX_DAILY_LOS: is no setting of CRPBot, did you mean CRPBOT_MAX_DAILY_LOSS?",
+        "CRPBOT_NONSENSE: is no setting of CRPBot",
     ]
 
 
