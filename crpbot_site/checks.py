@@ -24,7 +24,7 @@ from django_celery_beat.models import PeriodicTask
 
 from crpbot_site.schedule import TABLE
 from trading.core.types import TradingState, ms_from_utc, utc_from_ms
-from trading.models import Gap, GapKind, Lease, Market, TaskHealth
+from trading.models import Account, Gap, GapKind, Lease, Market, TaskHealth
 from trading.services import kill_switch
 from trading.services.desk import LEASE
 
@@ -32,6 +32,11 @@ MINUTE = timedelta(minutes=1)
 CANDLE_WARN, CANDLE_FAIL = 3 * MINUTE, 5 * MINUTE
 SLOTS_WARN, SLOTS_FAIL = 3, 5
 DISK_FAIL_BYTES, DISK_WARN_SHARE = 1_000_000_000, 0.05
+RESUME = "Only a person can resume: in the panel, or with `manage.py resume`."
+RELEASE = {
+    "file": "Remove the file when it is safe.",
+    "environment": "Unset it when it is safe, and start again.",
+}
 WEAK_PASSWORDS = ("admin", "password", "crpbot", "changeme")
 GUARDS = frozenset(
     f"trading_{table}_no_{operation}"
@@ -254,9 +259,19 @@ def state(_now: datetime) -> Iterable[Finding]:
     found = kill_switch.effective()
     if found.state is TradingState.ACTIVE:
         yield ok("kill switch", "ACTIVE: orders may open.")
+        yield from _held_accounts()
     else:
         text = f"{found.state.upper()} by {found.source}: {found.reason}."
-        yield warn("kill switch", text, "Only a person can resume: in the panel, or with `manage.py resume`.")
+        yield warn("kill switch", text, RELEASE.get(found.source, RESUME))
+
+
+def _held_accounts() -> Iterable[Finding]:
+    """Accounts that their own switch holds while the one of all is open."""
+    for account in Account.objects.order_by("pk"):
+        own = kill_switch.effective(account.pk)
+        if own.state is not TradingState.ACTIVE:
+            text = f"{own.state.upper()} by its own switch: {own.reason}."
+            yield warn(f"kill switch {account}", text, RESUME)
 
 
 def desk(now: datetime) -> Iterable[Finding]:
@@ -296,14 +311,15 @@ def people(_now: datetime) -> Iterable[Finding]:
             "people", f"The password of {name} is easily guessed.", f"Run `manage.py changepassword {name}`."
         )
     else:
-        yield ok("people", f"{len(owners)} superusers, no password that is easily guessed.")
+        who = "superuser" if len(owners) == 1 else "superusers"
+        yield ok("people", f"{len(owners)} {who}, no password that is easily guessed.")
 
 
 def _guessed(owner: AbstractBaseUser) -> bool:
     return any(owner.check_password(word) for word in (*WEAK_PASSWORDS, owner.get_username()))
 
 
-READY: tuple[Check, ...] = (database, broker, state, desk, candles, tasks)
+READY: tuple[Check, ...] = (database, broker, state, desk, candles, timetable, tasks)
 ALL: tuple[Check, ...] = (
     *(python, environment, database, append_only, durability, broker, timetable, tasks, candles, gaps),
     *(state, desk, disk, people),

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.contrib.auth.models import Permission, User
 
+from crpbot_site import schedule
 from trading.core import gate
 from trading.core.timeframes import prop_day
 from trading.core.types import Mode, Position, Side, TradingState, ms_from_utc
@@ -433,6 +434,7 @@ def _course(account: Account, *, now: datetime) -> None:
 
 
 def _tasks(*, now: datetime) -> None:
+    schedule.sync()
     for name, age in (
         ("fetch_candles", 31),
         ("scan", 64),

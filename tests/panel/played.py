@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from crpbot_site import schedule
 from trading.core.types import IntentState, OrderRequest, Placed
 from trading.feeds.base import Feed
 from trading.feeds.replay import ReplayFeed
@@ -93,6 +94,7 @@ class Played:
         self._desk = Desk(HOST, lease_ttl=LEASE)
         self._runs = count(1)
         bootstrap.run(now=clock.now, sources=prices.sources, owner=owner)
+        schedule.sync()
         self.account = Account.objects.filter(synthetic=not prices.sources.reached).get()
         self._markets = {
             market.pk: market.key

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from crpbot_site import checks, feed_checks, schedule
 from crpbot_site.checks import Finding, Verdict
 from tests.site.conftest import Done
 from trading.core.types import TradingState, ms_from_utc
-from trading.models import Gap, Lease, Market, TaskHealth
+from trading.models import Account, Gap, Lease, Market, TaskHealth
 from trading.services import bootstrap, kill_switch, market_data, task_runs
 from trading.services.desk import LEASE
 
@@ -136,6 +137,31 @@ def test_a_halt_is_a_warning_with_its_source(well: None, now: datetime) -> None:
     (finding,) = look(now, checks.state)
     assert finding.verdict is Verdict.WARN
     assert "dinner" in finding.text
+    assert "manage.py resume" in finding.advice
+
+
+def test_a_halt_by_the_file_is_ended_by_removing_it(
+    well: None, now: datetime, settings: Any, tmp_path: Path
+) -> None:
+    settings.CRPBOT = settings.CRPBOT.model_copy(update={"data_dir": tmp_path})
+    (tmp_path / "HALT").touch()
+    (finding,) = look(now, checks.state)
+    assert (finding.verdict, finding.advice) == (Verdict.WARN, "Remove the file when it is safe.")
+
+
+def test_an_account_held_by_its_own_switch_is_named(well: None, now: datetime) -> None:
+    account = Account.objects.get(name="Test market")
+    kill_switch.set_state(TradingState.REDUCING, by="me", reason="dinner", now=now, account_id=account.pk)
+    everything, own = look(now, checks.state)
+    assert everything.verdict is Verdict.OK
+    assert (own.check, own.verdict) == ("kill switch Test market SYNTHETIC", Verdict.WARN)
+    assert "REDUCING by its own switch: dinner" in own.text
+
+
+def test_readiness_says_that_a_task_is_switched_off(well: None, now: datetime) -> None:
+    PeriodicTask.objects.filter(name="scan").update(enabled=False)
+    (finding,) = [f for f in checks.run(checks.READY, now=now) if f.verdict is not Verdict.OK]
+    assert (finding.verdict, finding.text) == (Verdict.WARN, "Switched off: scan.")
 
 
 def test_outages_are_counted_and_quiet_minutes_are_not(well: None, now: datetime) -> None:

@@ -91,6 +91,17 @@ def test_resume_with_everything_that_is_asked_for(open_desk: Account, typed: Any
     assert state() is TradingState.ACTIVE
 
 
+def test_resuming_all_names_the_accounts_that_stay_held(open_desk: Account, typed: Any, capsys: Any) -> None:
+    call_command("halt", "dinner", "--reducing", "--account", "Paper")
+    call_command("halt")
+    typed("RESUME\n")
+    resume()
+    told = capsys.readouterr().out
+    assert "Paper stays REDUCING (account: dinner" in told
+    assert 'resume --account "Paper"' in told
+    assert "Test market" not in told.partition("Resumed.")[2]
+
+
 @pytest.mark.parametrize("text", ["", "resume\n", "yes\n", "RESUME now\n"])
 def test_the_word_must_be_typed(text: str, open_desk: Account, typed: Any) -> None:
     call_command("halt")

@@ -6,7 +6,9 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from trading.core.types import TradingState
 from trading.management.commands import _switch
+from trading.models import Account
 from trading.services import kill_switch
 
 
@@ -32,6 +34,18 @@ class Command(BaseCommand):
             raise CommandError("\n".join(("Not resumed.", *error.missing))) from None
         left = kill_switch.effective(number)
         self.stdout.write(f"Resumed. The state is {left.state.upper()} ({left.source}: {left.reason}).")
+        if number is None:
+            self._tell_accounts()
+
+    def _tell_accounts(self) -> None:
+        """The switch of all does not open an account that is held by its own."""
+        for held in Account.objects.order_by("pk"):
+            own = kill_switch.effective(held.pk)
+            if own.state is not TradingState.ACTIVE:
+                self.stdout.write(
+                    f"{held} stays {own.state.upper()} ({own.source}: {own.reason});"
+                    f' `manage.py resume --account "{held.name}"` opens it.'
+                )
 
     def _typed(self) -> str:
         self.stdout.write(f"Orders will open again. Type {kill_switch.PHRASE} to go on:")
