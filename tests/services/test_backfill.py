@@ -371,7 +371,10 @@ def test_files_and_markets_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize(
     ("file", "sentence"),
-    [("out.txt", "ends in .parquet or .csv"), ("no/where/out.csv", "nothing was exported")],
+    [
+        ("out.txt", r"ends in .parquet or .csv, was 'out.txt'"),
+        ("no/where/out.csv", r"nothing was exported: .*/no/where/out.csv: No such file or directory$"),
+    ],
 )
 def test_an_export_that_cannot_be_written_leaves_nothing(
     market: Market, tmp_path: Path, file: str, sentence: str

@@ -32,7 +32,9 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(file: Path, data: Path, *arguments: str, database: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    file: Path, data: Path, *arguments: str, database: str = "", form: tuple[str, ...] = ("--json",)
+) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, on an appliance that was never started."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CRPBOT_CANDLES")}
     environment |= {"CRPBOT_DATA_DIR": str(data), "CRPBOT_HALT": "1"}
@@ -44,7 +46,7 @@ def run(file: Path, data: Path, *arguments: str, database: str = "") -> subproce
         [] if "--strategy" in arguments else ["--strategy", "momentum", "--strategy", "mean_reversion"]
     )
     return subprocess.run(
-        [*command, *strategies, "--json", *arguments],
+        [*command, *strategies, *form, *arguments],
         env=environment,
         cwd=ROOT,
         capture_output=True,
@@ -103,6 +105,9 @@ def test_the_scratch_database_goes_unless_it_is_kept(day: Path, tmp_path: Path) 
         pytest.param(("--strategy", "astrology"), "there is no strategy 'astrology'", id="unknown strategy"),
         pytest.param(("--from", "2031-01-01"), "has no candles in that range", id="empty range"),
         pytest.param(("--from", "yesterday"), "needs a date", id="no date"),
+        pytest.param(
+            ("--from", "2026-02-01", "--to", "2026-01-01"), "--from must lie before --to", id="reversed"
+        ),
         pytest.param(("--days", "0"), "--days must be at least 1", id="no days"),
     ],
 )
@@ -114,6 +119,15 @@ def test_bad_input_is_a_sentence(
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_the_figures_for_people_are_words(day: Path, tmp_path: Path) -> None:
+    done = run(day, tmp_path, "--to", "2023-11-15T01:30", form=())
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "strategies mean_reversion, momentum" in told
+    assert "confidence mean_reversion unknown after 0 outcomes, momentum unknown after 0 outcomes" in told
+    assert not set("[]{}'") & set(told)
 
 
 def test_a_bad_file_is_a_sentence(tmp_path: Path) -> None:

@@ -96,8 +96,9 @@ class Command(BaseCommand):
             f" outages of the source, in {counts['stretches']:,} stretches."
         )
         if left := _missing_minutes(market, *bounds):
+            newest = "newest minute is" if left == 1 else f"newest {left:,} minutes are"
             self.stdout.write(
-                f"{market}: the newest {left:,} minutes are not settled at the source yet; the next fetch brings them."
+                f"{market}: the {newest} not settled at the source yet; left for the next fetch."
             )
 
     def _reached(self, market: Market, start: datetime, end: datetime) -> str:

@@ -32,14 +32,12 @@ class Command(BaseCommand):
             raise arguments.bad_input(
                 f"{row} has no candles from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
             )
-        # Whoever waits for the file never sees half of it.
-        part = file.with_name(f".{file.stem}.part{file.suffix}")
         try:
-            save_candles(part, candles)
-            part.replace(file)
-        except (BadCandleFile, OSError) as error:
-            part.unlink(missing_ok=True)
+            save_candles(file, candles)
+        except BadCandleFile as error:
             raise arguments.bad_input(f"nothing was exported: {error}") from error
+        except OSError as error:
+            raise arguments.bad_input(f"nothing was exported: {file}: {error.strerror or error}") from error
         first, last = utc_from_ms(int(candles.open_ms[0])), utc_from_ms(int(candles.open_ms[-1]))
         self.stdout.write(
             f"{row}: {len(candles):,} bars from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC in {file}"

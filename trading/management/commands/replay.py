@@ -93,6 +93,10 @@ def _feed(options: dict[str, Any]) -> ReplayFeed:
         if until is not None or options["days"] < 1:
             raise arguments.bad_input("--days must be at least 1 and cannot stand beside --to")
         until = (since or feed.first) + timedelta(days=options["days"])
+    if since and until and since >= until:
+        raise arguments.bad_input(
+            f"--from must lie before --to, was {since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC"
+        )
     feed.keep(since=since, until=until)
     if not len(feed.candles):
         raise arguments.bad_input(f"nothing was played: {options['file'].name} has no candles in that range")
@@ -102,6 +106,21 @@ def _feed(options: dict[str, Any]) -> ReplayFeed:
 def _words(name: str, value: Any) -> str:
     if name == "trades":
         return f"{len(value)}, listed with --json"
+    if name == "confidence":
+        return ", ".join(f"{strategy} {_rate(found)}" for strategy, found in value.items())
     if isinstance(value, dict):
-        return ", ".join(f"{key} {word}" for key, word in value.items()) or "none"
-    return str(value)
+        return ", ".join(f"{_plain(key)} {_plain(word)}" for key, word in value.items()) or "none"
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return " + ".join(f"{count} {word}" for word, count in value.items()) or "none"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _rate(found: dict[str, Any]) -> str:
+    """A strategy's confidence in words: a share needs outcomes to be one of."""
+    if found["rate"] is None:
+        return f"unknown after {found['n']} outcomes"
+    return f"{found['rate']} ({found['low']} to {found['high']}) of {found['n']} outcomes"
