@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from trading import candle_store
 from trading.core.types import ms_from_utc
 from trading.models import Account, Market, PaperBook, PaperEntry
 from trading.selectors import risk
 from trading.venues.paper import Entry, Head, PaperVenue
+
+
+# Written every minute while a position is open: building this statement costs more than running it.
+_MOVE = """
+UPDATE trading_paperbook SET sequence = %s, fencing = %s, seen_to = %s
+WHERE id = %s AND sequence = %s AND fencing <= %s
+"""
 
 
 class RowBook:
@@ -60,9 +68,11 @@ class RowBook:
 
     def _move(self, was: Head, now: Head) -> bool:
         """Move the head by one conditional update; False when it is not at ``was`` or was fenced off."""
-        marks = {symbol: [ms, price] for symbol, (ms, price) in now.marks.items()}
-        standing = PaperBook.objects.filter(pk=self._book.pk, sequence=was.sequence, fencing__lte=now.fencing)
-        return bool(standing.update(sequence=now.sequence, fencing=now.fencing, seen_to=marks))
+        marks = json.dumps({symbol: [ms, price] for symbol, (ms, price) in now.marks.items()})
+        place = (self._book.pk, was.sequence, now.fencing)
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE, (now.sequence, now.fencing, marks, *place))
+            return bool(cursor.rowcount)
 
 
 def venue_for(account: Account) -> PaperVenue:

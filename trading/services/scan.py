@@ -32,7 +32,6 @@ from trading.models import (
     Outcome,
     Scan,
     Signal,
-    StrategySwitch,
     candle_id,
 )
 from trading.selectors import risk, rows, signals
@@ -59,6 +58,7 @@ WHERE c.id >= %s AND c.id < %s
               AND s.strategy = %s AND s.timeframe = %s AND s.open_ms < c.open_ms)
 ORDER BY c.id
 """
+_SWITCHED_ON = "SELECT name FROM trading_strategyswitch WHERE enabled ORDER BY name"
 LATE_MS = 60 * MINUTE_MS
 STRATEGY_ERROR = "strategy_error"
 
@@ -152,7 +152,7 @@ def _late(desk: _Desk) -> list[int]:
 def _desks(market: Market, *, now: datetime) -> list[_Desk]:
     """Every account and enabled strategy that judges this market, and how far each has come."""
     accounts = Account.objects.filter(source=market.source)
-    names = list(StrategySwitch.objects.filter(enabled=True).values_list("name", flat=True))
+    names = [name for (name,) in rows.query(_SWITCHED_ON)]
     return [_of(account, ALL[name], market, now=now) for account in accounts for name in names if name in ALL]
 
 
