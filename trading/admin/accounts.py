@@ -50,6 +50,13 @@ class AccountForm(forms.ModelForm):
     class Meta:
         model = Account
         fields = ("mode", *_LIMITS)
+        help_texts = {
+            "mode": "only down: an account set to observe does not trade on paper again in this version",
+            "high_per_hour": "approved High signals an hour",
+            "signals_per_hour": "approved signals an hour",
+            "cool_down_minutes": "least time between two approved signals of one market",
+            "signal_ttl_seconds": "longest life of a signal, from the close of its candle",
+        }
 
     def clean_mode(self) -> str:
         asked, held = Mode(self.cleaned_data["mode"]), Mode(self.initial["mode"])
