@@ -238,7 +238,7 @@ def test_a_column_that_stands_there_twice_is_named(csv: Callable[..., Path]) -> 
 @pytest.mark.parametrize(
     ("name", "values", "words"),
     [
-        ("close", ["a", "b", "c", "d"], "column close at row 1 is not a number: 'a'"),
+        ("close", ["a", "b", "c", "d"], "column close must hold numbers, holds string"),
         ("close", [True, False, True, True], "column close must hold numbers, holds bool"),
         ("close", [1.0, None, 2.0, 3.0], "column close is empty at row 2"),
         ("timestamp", [1.5, 2.5, 3.5, 4.5], "column timestamp at row 1 is not a whole number"),
@@ -331,3 +331,14 @@ def test_a_zone_other_than_utc_is_the_same_instant() -> None:
     assert ms_from_utc(datetime(2026, 3, 2, 10, tzinfo=timezone(timedelta(hours=1)))) == ms_from_utc(
         datetime(2026, 3, 2, 9, tzinfo=UTC)
     )
+
+
+def test_numbers_written_as_text_are_refused_in_parquet(tmp_path: Path, bars: Candles) -> None:
+    path = tmp_path / "text.parquet"
+    save_candles(path, bars)
+    table = pa.parquet.read_table(path)
+    place = table.schema.get_field_index("high")
+    text = pa.array([repr(price) for price in bars.high])
+    pa.parquet.write_table(table.set_column(place, "high", text), path)
+    with pytest.raises(BadCandleFile, match=r"column high must hold numbers, holds string"):
+        load_candles(path)

@@ -389,3 +389,20 @@ def test_an_export_that_cannot_be_written_leaves_nothing(
 def test_nothing_to_export_is_said(market: Market, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="has no candles from"):
         run("export_candles", "BTC-USD", str(tmp_path / "o.csv"))
+
+
+def test_made_up_prices_never_become_real_ones(market: Market, tmp_path: Path) -> None:
+    Market.objects.create(key="TEST-USD", symbol="TEST-USD", source="synthetic", synthetic=True)
+    run("backfill", "--market", "TEST-USD", "--days", "1")
+    marked, plain = tmp_path / "made-up.parquet", tmp_path / "made-up.csv"
+    with pytest.raises(CommandError, match=r"SYNTHETIC prices are exported as \.parquet only"):
+        run("export_candles", "TEST-USD", str(plain))
+    assert not plain.exists()
+    run("export_candles", "TEST-USD", str(marked))
+    with pytest.raises(CommandError, match=r"made-up\.parquet are SYNTHETIC"):
+        run("import_candles", str(marked), "--market", "BTC-USD")
+    assert not Candle.objects.stretch(market.pk, 0, 2**45).exists()
+    real = tmp_path / "real.csv"
+    save_candles(real, load_candles(marked))
+    with pytest.raises(CommandError, match="makes its own prices"):
+        run("import_candles", str(real), "--market", "TEST-USD")

@@ -68,6 +68,34 @@ def opened(world: World, desk: Desk, **signal: object) -> Trade:
 # -- the way of one order ---------------------------------------------------------------------
 
 
+def test_an_order_that_waited_for_its_lock_too_long_is_not_sent(world: World) -> None:
+    """Expiry is judged by the clock when the locks are held, not by the beginning of the tick."""
+    intent = make_intent(world)
+    late = Desk("one", lease_ttl=timedelta(hours=1), clock=lambda: intent.expires_at)
+    assert late.tick(now=NOW).sent == 0
+    intent.refresh_from_db()
+    assert intent.state == IntentState.EXPIRED
+
+
+def test_a_claim_bears_the_time_at_which_it_held_its_locks(world: World) -> None:
+    intent = make_intent(world)
+    assert Desk("one", clock=lambda: NOW + timedelta(seconds=1)).tick(now=NOW).sent == 1
+    intent.refresh_from_db()
+    assert intent.claimed_at == NOW + timedelta(seconds=1)
+
+
+def test_a_change_of_the_switch_or_of_the_mode_leaves_a_snapshot(world: World) -> None:
+    desk = Desk("one", lease_ttl=timedelta(hours=1))
+    desk.tick(now=NOW)
+    kill_switch.set_state(TradingState.HALTED, by="ada", reason="x", now=NOW)
+    desk.tick(now=NOW + timedelta(seconds=1))
+    desk.tick(now=NOW + timedelta(seconds=2))
+    assert [s.state for s in RiskSnapshot.objects.filter(trigger="state")] == [TradingState.HALTED]
+    Account.objects.update(mode=Mode.OBSERVE)
+    desk.tick(now=NOW + timedelta(minutes=6))
+    assert RiskSnapshot.objects.filter(trigger="state", mode=Mode.OBSERVE).count() == 1
+
+
 def test_an_intent_becomes_an_order_a_trade_and_its_end(world: World, kinds: Kinds) -> None:
     intent = make_intent(world)
     desk = Desk("one")

@@ -14,6 +14,7 @@ from trading.core.timeframes import MINUTE_MS
 from trading.core.types import Candles
 from trading.feeds.validation import describe, first_fault
 
+MARK, SYNTHETIC = b"crpbot", b"SYNTHETIC"
 COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 NUMBERS = COLUMNS[1:]
 # A stamp counted in one unit is a thousand times a stamp in the next; these borders lie between.
@@ -42,14 +43,20 @@ def load_candles(path: Path) -> Candles:
         raise BadCandleFile(f"{path.name}: {error}") from error
 
 
-def save_candles(path: Path, candles: Candles) -> None:
+def save_candles(path: Path, candles: Candles, *, synthetic: bool = False) -> None:
     """Write bars to ``.parquet`` (zstd) or ``.csv``; ``load_candles`` gives back the same bits.
 
-    Raises BadCandleFile for another ending, OSError when the file cannot be written.
+    synthetic: mark the file, so that made-up prices are never taken for real ones; CSV has no place for it.
+    Raises BadCandleFile for another ending and for made-up prices in CSV, OSError when the file cannot be
+    written.
     """
     stamps = pa.array(candles.open_ms).cast(pa.timestamp("ms", tz="UTC"))
     table = pa.table({"timestamp": stamps, **{name: getattr(candles, name) for name in NUMBERS}})
     ending = _ending(path)
+    if synthetic:
+        if ending == ".csv":
+            raise BadCandleFile("SYNTHETIC prices are exported as .parquet only, which carries the mark")
+        table = table.replace_schema_metadata({MARK: SYNTHETIC})
     # Written beside and moved into place: a file of this name is whole or not there.
     part = path.with_name(f".{path.name}.part")
     try:
@@ -84,8 +91,9 @@ def _read(path: Path) -> tuple[pa.Table, int]:
         raise BadCandleFile("there is no such file")
     try:
         if ending == ".parquet":
-            names = pa.parquet.read_schema(path).names
-            _require(names)
+            schema = pa.parquet.read_schema(path)
+            _require(schema.names)
+            _require_numbers(schema)
             return pa.parquet.read_table(path, columns=list(COLUMNS)), 1
         return _read_csv(path), 2
     except (pa.ArrowException, OSError) as error:
@@ -113,6 +121,21 @@ def _require(names: list[str]) -> None:
     doubled = [name for name in COLUMNS if names.count(name) > 1]
     if doubled:
         raise BadCandleFile(f"column {', '.join(doubled)} stands there more than once")
+
+
+def _require_numbers(schema: pa.Schema) -> None:
+    """A Parquet file knows its types: numbers written as text are a mistake of whoever wrote it."""
+    for name in NUMBERS:
+        kind = schema.field(name).type
+        if _is_text(kind):
+            raise BadCandleFile(f"column {name} must hold numbers, holds {kind}")
+
+
+def is_synthetic(path: Path) -> bool:
+    """Whether a candle file says of itself that its prices are made up; only Parquet can."""
+    if path.suffix.lower() != ".parquet":
+        return False
+    return (pa.parquet.read_schema(path).metadata or {}).get(MARK) == SYNTHETIC
 
 
 def _candles(table: pa.Table, first_line: int) -> Candles:

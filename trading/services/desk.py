@@ -34,6 +34,7 @@ from trading.core.types import (
 )
 from trading.models import Account, DeskStatus, OrderIntent, Trade, TradeState
 from trading.selectors import risk as risk_selectors
+from trading.selectors import rows
 from trading.services import events, kill_switch, leases, paper, reconcile, risk
 from trading.services.decisions import decide_entry, draft_of
 from trading.venues.base import VenueRejected, VenueUnavailable, VenueUnknownOutcome
@@ -46,6 +47,8 @@ STATUS_EVERY = timedelta(seconds=3)
 ACCOUNTS_EVERY = timedelta(minutes=5)
 CLOSE_TTL = timedelta(seconds=60)
 FAILURES_BORNE = 5
+
+_SWITCHES = "SELECT state FROM trading_killswitch WHERE account_id IS NULL OR account_id = %s ORDER BY id"
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class _Seat:
     books: reconcile.Books
     markets: dict[str, int]
     day: str = ""
+    stance: tuple[Any, ...] = ()
     said: dict[str, Any] = field(default_factory=dict)
     status_at: datetime | None = None
 
@@ -77,6 +81,7 @@ class Desk:
     """Sends orders for every account that trades, while it holds the lease.
 
     owner: a name no other process has.  lease_ttl: how long it may be silent and keep the lease.
+    clock: read again once a claim holds its locks, which may take seconds; without it a tick's ``now`` stands.
     on_step: called with the name of each step between claim and answer, so that a test can end the
     process there.
     """
@@ -86,10 +91,12 @@ class Desk:
         owner: str,
         *,
         lease_ttl: timedelta = leases.TTL,
+        clock: Callable[[], datetime] | None = None,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.owner = owner
         self.lease_ttl = lease_ttl
+        self._clock = clock
         self._on_step = on_step or (lambda _step: None)
         self._seats: dict[int, _Seat] = {}
         self._fencing: int | None = None
@@ -104,6 +111,7 @@ class Desk:
         ends the process, so that whoever supervises it sees it.
         """
         failures = 0
+        self._clock = self._clock or timezone.now
         try:
             while not stop.is_set():
                 failures = 0 if self._tick_guarded() else failures + 1
@@ -208,15 +216,22 @@ class Desk:
         found = reconcile.run(account, seat.books, now=now)
         view = seat.venue.view(now=now)
         self._begin_day(account, seat, view, now=now)
+        turned = self._turned(account, seat)
         self._report(account, seat, view, found, now=now)
         asked = _ask_time_exits(account, found.overdue, now=now)
         sent = self._send_due(account, seat, (*found.pending, *asked), now=now) if not found.difference else 0
-        changed = moved or found.fills or found.settled or sent
-        if changed:
+        if moved or found.fills or found.settled or sent or turned:
             view = seat.venue.view(now=now)
             self._report(account, seat, view, found, now=now, force=True)
-            risk.snapshot(account, now=now, trigger="fill" if found.fills else "order", view=view)
+            trigger = "fill" if found.fills else "state" if turned else "order"
+            risk.snapshot(account, now=now, trigger=trigger, view=view)
         return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled)
+
+    def _turned(self, account: Account, seat: _Seat) -> bool:
+        """Whether the switch or the account's mode has changed since the last look."""
+        stance = (account.mode, *self._outside, *rows.query(_SWITCHES, (account.pk,)))
+        before, seat.stance = seat.stance, stance
+        return bool(before) and before != stance
 
     def _begin_day(self, account: Account, seat: _Seat, view: AccountView, *, now: datetime) -> None:
         """Record the day's start once everything that may have filled before it is known.
@@ -288,6 +303,7 @@ class Desk:
         if not self._claim(account, intent, view, now=now):
             return False
         self._on_step("claimed")
+        now = intent.claimed_at or now
         request = _request(intent)
         try:
             placed = seat.venue.send(request, fencing=self._fencing or 0, now=now)
@@ -315,6 +331,7 @@ class Desk:
         """
         with transaction.atomic():
             state = kill_switch.effective(account.pk, lock=True)
+            now = self._clock() if self._clock else now
             if not leases.holds(name=LEASE, owner=self.owner, fencing=self._fencing or 0, now=now):
                 return False
             refusal = _refusal(account, intent, view, state, now=now)

@@ -313,12 +313,14 @@ def import_candles(
     What is missing between two bars counts as asked for and absent, unless more than a day is
     missing: a file with such a break does not know of that time.
     create_from: make the market, not fetched, with this source.  told: called with the minutes and
-    bars of each part.  Raises ValueError for impossible candles and for a market that exists
-    although it should be made, Market.DoesNotExist when it does not exist.
+    bars of each part.  Raises ValueError for impossible candles, for a synthetic market, and for one
+    that exists although it should be made, Market.DoesNotExist when it does not exist.
     """
     total = Appended()
     with transaction.atomic():
         market = Market.objects.get(key=key) if create_from is None else _create(key, create_from)
+        if market.synthetic:
+            raise ValueError(f"{market} makes its own prices, a file's do not belong there")
         for part, end_ms in _parts(candles):
             first_ms = int(part.open_ms[0])
             total += candle_store.append(market.pk, part, now=now)

@@ -15,7 +15,6 @@ from trading.models import Account, Market, PaperBook, PaperEntry
 from trading.selectors import risk
 from trading.venues.paper import Entry, Head, PaperVenue
 
-
 # Written every minute while a position is open: building this statement costs more than running it.
 _MOVE = """
 UPDATE trading_paperbook SET sequence = %s, fencing = %s, seen_to = %s

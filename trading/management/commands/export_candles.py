@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 f"{row} has no candles from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
             )
         try:
-            save_candles(file, candles)
+            save_candles(file, candles, synthetic=row.synthetic)
         except BadCandleFile as error:
             raise arguments.bad_input(f"nothing was exported: {error}") from error
         except OSError as error:

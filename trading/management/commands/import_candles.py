@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from trading.core.timeframes import MINUTE_MS
 from trading.core.types import utc_from_ms
-from trading.feeds.candle_files import BadCandleFile, load_candles
+from trading.feeds.candle_files import BadCandleFile, is_synthetic, load_candles
 from trading.management import arguments
 from trading.management.progress import MinuteProgress
 from trading.services import market_data
@@ -35,6 +35,8 @@ class Command(BaseCommand):
             candles = load_candles(file)
         except BadCandleFile as error:
             raise arguments.bad_input(f"nothing was imported: {error}") from error
+        if is_synthetic(file):
+            raise arguments.bad_input(f"nothing was imported: the prices of {file.name} are SYNTHETIC")
         if not create:
             arguments.market(market)
         first, last = int(candles.open_ms[0]), int(candles.open_ms[-1])
