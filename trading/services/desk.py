@@ -157,8 +157,7 @@ class Desk:
         self._accounts, self._listed_at = _accounts(), now
         for account in self._accounts:
             if (seat := self._seats.get(account.pk)) is not None:
-                seat.venue.instruments = risk_selectors.instruments_of(account)
-                seat.markets = paper.market_ids(account)
+                seat.markets = paper.refresh(seat.venue, account)
 
     def _hold(self, *, now: datetime) -> int | None:
         """Take or renew the lease; a young one is not written again. A claim checks it in the rows anyway."""
@@ -252,7 +251,7 @@ class Desk:
             venue = paper.venue_for(account)
             venue.fence(self._fencing or 0)
             books = reconcile.books_for(account, venue)
-            seat = _Seat(venue=venue, books=books, markets=paper.market_ids(account))
+            seat = _Seat(venue=venue, books=books, markets=paper.refresh(venue, account))
             self._seats[account.pk] = seat
         return self._seats[account.pk]
 

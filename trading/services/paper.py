@@ -85,15 +85,17 @@ def venue_for(account: Account) -> PaperVenue:
     )
 
 
-def market_ids(account: Account) -> dict[str, int]:
-    """The ids of the markets an account's venue trades, by key."""
-    return dict(Market.objects.filter(source=account.source).values_list("key", "pk"))
+def refresh(venue: PaperVenue, account: Account) -> dict[str, int]:
+    """Read how the account's markets trade now, and their ids by key."""
+    markets = list(Market.objects.filter(source=account.source))
+    venue.instruments = {market.key: market.instrument() for market in markets}
+    return {market.key: market.pk for market in markets}
 
 
 def advance(venue: PaperVenue, markets: Mapping[str, int], *, now: datetime) -> int:
     """Let the venue see every stored bar it has not seen in the markets where it is exposed; deals made.
 
-    markets: ``market_ids`` of its account.
+    markets: ids by key, from ``refresh``.
     """
     deals = 0
     for key, from_ms in venue.exposed().items():

@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from trading import candle_store
 from trading.core.costs import round_trip_bp, to_tick
@@ -59,6 +60,12 @@ WHERE c.id >= %s AND c.id < %s
 ORDER BY c.id
 """
 _SWITCHED_ON = "SELECT name FROM trading_strategyswitch WHERE enabled ORDER BY name"
+_REASONS = """
+INSERT INTO trading_scan (account_id, market_id, strategy, timeframe, open_ms, judged_at, reason, note) VALUES
+"""
+_ONE_REASON = "(%s, %s, %s, %s, %s, %s, %s, %s)"
+# SQLite takes so many values in one statement on every version that Python brings.
+MOST_REASONS = 100
 LATE_MS = 60 * MINUTE_MS
 STRATEGY_ERROR = "strategy_error"
 
@@ -198,15 +205,31 @@ def _judge(desk: _Desk, candles: Candles, first: int, *, now: datetime) -> Scann
         slot = _slot(desk, int(candles.open_ms[index]), judgement, now=now)
         if judgement.side is None:
             reasons.append(slot)
+            if len(reasons) == MOST_REASONS:
+                _store_reasons(reasons)
+                reasons = []
             continue
         # Stored before the signal: the newest stored slot says how far this desk has judged.
-        Scan.objects.bulk_create(reasons, ignore_conflicts=True)
+        _store_reasons(reasons)
         reasons = []
         signal_id = _signal(desk, slot, judgement, _window(desk.strategy, candles, index), now=now)
         if signal_id is not None:
             made.append(signal_id)
-    Scan.objects.bulk_create(reasons, ignore_conflicts=True)
+    _store_reasons(reasons)
     return Scanned(judged=len(candles) - first, signals=tuple(made))
+
+
+def _store_reasons(reasons: list[Scan]) -> None:
+    """Store plain reasons in one statement; a slot that has its result keeps it."""
+    if not reasons:
+        return
+    values: list[Any] = []
+    for slot in reasons:
+        judged_at = connection.ops.adapt_datetimefield_value(slot.judged_at)
+        values += [slot.account_id, slot.market_id, slot.strategy, slot.timeframe, slot.open_ms]
+        values += [judged_at, slot.reason, slot.note]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_REASONS} {', '.join([_ONE_REASON] * len(reasons))} ON CONFLICT DO NOTHING", values)
 
 
 def _window(strategy: Strategy, candles: Candles, index: int) -> Candles:
