@@ -319,7 +319,7 @@ def _guessed(owner: AbstractBaseUser) -> bool:
     return any(owner.check_password(word) for word in (*WEAK_PASSWORDS, owner.get_username()))
 
 
-READY: tuple[Check, ...] = (database, broker, state, desk, candles, timetable, tasks)
+READY: tuple[Check, ...] = (database, append_only, broker, state, desk, candles, timetable, tasks, disk)
 ALL: tuple[Check, ...] = (
     *(python, environment, database, append_only, durability, broker, timetable, tasks, candles, gaps),
     *(state, desk, disk, people),

@@ -287,6 +287,15 @@ def test_ready_answers_503_with_the_reasons(client: Client) -> None:
     assert body["checks"]["database"] == "ok"
 
 
+def test_a_missing_guard_makes_it_unready(well: None, client: Client) -> None:
+    table = " ON trading_event" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER trading_event_no_update{table}")
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert "trading_event_no_update" in str(answer.json()["reasons"])
+
+
 def test_a_halt_is_shown_and_does_not_make_it_unready(well: None, now: datetime, client: Client) -> None:
     kill_switch.set_state(TradingState.HALTED, by="me", reason="dinner", now=now)
     answer = client.get("/health/ready")
