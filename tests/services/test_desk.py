@@ -621,13 +621,14 @@ def test_a_desk_that_cannot_work_ends(world: World, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_day_does_not_begin_before_yesterday_s_bars_are_known(world: World) -> None:
-    """The position was stopped out a minute before midnight in Prague; its bars come ten minutes after it."""
+    """The position was stopped out a minute before midnight in Prague; its bars come eight minutes after it."""
     desk = Desk("one")
     opened(world, desk, cap_seconds=10**6)
     midnight = NOW + timedelta(hours=11)
+    store(world.market, [100.0] * 5, start=midnight - 6 * MINUTE)
     assert desk.tick(now=midnight + 5 * SECOND).holds
     assert AccountDay.objects.count() == 1
-    later = midnight + 10 * MINUTE
+    later = midnight + 8 * MINUTE
     blocked = make_intent(world, now=later, signal=make_signal(world, now=later, open_ms=1))
     desk.tick(now=later)
     blocked.refresh_from_db()

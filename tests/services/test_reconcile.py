@@ -46,7 +46,8 @@ from trading.models import (
 from trading.services import desk as desk_room
 from trading.services import kill_switch, reconcile
 from trading.services.desk import Desk
-from trading.venues.paper import MemoryBook, PaperVenue
+from trading.venues.paper import PaperVenue
+from trading.venues.paper_book import MemoryBook
 
 pytestmark = pytest.mark.django_db
 

@@ -29,7 +29,8 @@ from trading.core.types import (
 from trading.models import Account, KillSwitch, Market, OrderIntent, Outcome, Signal, StrategySwitch
 from trading.services import bootstrap, kill_switch
 from trading.venues.base import VenueUnavailable, VenueUnknownOutcome
-from trading.venues.paper import MemoryBook, PaperVenue
+from trading.venues.paper import PaperVenue
+from trading.venues.paper_book import MemoryBook
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.venues import orders
 from trading.core.types import Instrument
-from trading.venues.paper import Book, MemoryBook, PaperVenue
+from trading.venues.paper import PaperVenue
+from trading.venues.paper_book import Book, MemoryBook
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from tests.candles import Row, make_candles
 from tests.venues.orders import START_MS, SYMBOL, at, entry, leave, state
-from trading.core.types import Candles, Deal, ExitReason, OrderRequest, Side
+from trading.core.types import Candles, Deal, ExitReason, OrderRequest, Side, utc_from_ms
 from trading.models import Account
 from trading.services import bootstrap
 from trading.services.paper import RowBook
 from trading.venues.base import VenueRejected, VenueUnavailable
-from trading.venues.paper import Book, MemoryBook, PaperVenue
+from trading.venues.paper import PRICE_LASTS, PaperVenue
+from trading.venues.paper_book import Book, MemoryBook
 
 Venues = Callable[..., PaperVenue]
 
@@ -312,6 +313,18 @@ def test_a_position_is_worth_what_closing_it_would_bring(holding: PaperVenue) ->
     # The bid of 101 is 100.899, rounded against the seller.
     assert (held.price, held.profit) == (D("100.89"), D("1.48"))
     assert view.equity == view.balance + held.profit
+
+
+def test_a_view_is_as_old_as_its_last_price_once_prices_stop(holding: PaperVenue) -> None:
+    last = utc_from_ms(holding._marks[next(iter(holding._held.values())).symbol][0])
+    assert holding.view(now=last + PRICE_LASTS).as_of == last + PRICE_LASTS
+    late = last + PRICE_LASTS + timedelta(seconds=1)
+    assert holding.view(now=late).as_of == last
+
+
+def test_an_empty_account_needs_no_price(make_venue: Venues) -> None:
+    now = at(0) + timedelta(days=30)
+    assert make_venue().view(now=now).as_of == now
 
 
 def test_deals_after_a_number(holding: PaperVenue) -> None:

@@ -13,7 +13,8 @@ from trading import candle_store
 from trading.core.types import ms_from_utc
 from trading.models import Account, Market, PaperBook, PaperEntry
 from trading.selectors import risk
-from trading.venues.paper import Entry, Head, PaperVenue
+from trading.venues.paper import PaperVenue
+from trading.venues.paper_book import Entry, Head
 
 # Written every minute while a position is open: building this statement costs more than running it.
 _MOVE = """

@@ -9,10 +9,10 @@ inside one bar the stop comes before the target; a gap through the stop fills at
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from trading.core.brackets import MINUTE_MS, end_on, touched
 from trading.core.types import (
@@ -31,62 +31,14 @@ from trading.core.types import (
     utc_from_ms,
 )
 from trading.venues.base import VenueRejected, VenueUnavailable
+from trading.venues.paper_book import Book, Entry, order_body, order_request
 
 CENT = Decimal("0.01")
 BP = Decimal(10_000)
 PARTICIPATION = Decimal("0.1")
 REST_MS = 5 * MINUTE_MS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line of the book: ``kind`` is "order", "deal" or "closed" (an order that rests no more)."""
-
-    sequence: int
-    kind: str
-    magic: int
-    ticket: str
-    body: dict[str, Any]
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The book's state besides its lines; ``marks`` holds [ms simulated to, last price] by symbol."""
-
-    fencing: int = 0
-    sequence: int = 0
-    marks: dict[str, tuple[int, str]] = field(default_factory=dict)
-
-
-class Book(Protocol):
-    """Where the venue's record lives; a write is one atomic step."""
-
-    def load(self) -> tuple[Head, list[Entry]]: ...
-
-    def write(self, *, was: Head, now: Head, entries: list[Entry]) -> bool:
-        """Store the lines and the new head; False, and nothing stored, unless the book stands at ``was``
-        and has seen no higher fencing number than ``now``'s.
-        """
-        ...
-
-
-class MemoryBook:
-    """A book that lives as long as its process; for research and tests."""
-
-    def __init__(self) -> None:
-        self.head = Head()
-        self.entries: list[Entry] = []
-
-    def load(self) -> tuple[Head, list[Entry]]:
-        return self.head, list(self.entries)
-
-    def write(self, *, was: Head, now: Head, entries: list[Entry]) -> bool:
-        if self.head.sequence != was.sequence or now.fencing < self.head.fencing:
-            return False
-        self.head = now
-        self.entries.extend(entries)
-        return True
+# A market may be without trades for minutes; a price older than this is not the price any more.
+PRICE_LASTS = timedelta(minutes=10)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,7 +111,7 @@ class PaperVenue:
             raise VenueRejected("stale_sender", f"fencing number {fencing} is below {self._head.fencing}")
         self._check(request, now)
         ticket = request.ticket if request.action is Action.CLOSE else str(self._head.sequence + 1)
-        self._note("order", request.magic, ticket, _order_body(request), now)
+        self._note("order", request.magic, ticket, order_body(request), now)
         self._commit(fencing=fencing)
         return Placed(ticket=ticket, accepted_at=now)
 
@@ -168,6 +120,9 @@ class PaperVenue:
         self._commit(fencing=fencing)
 
     def view(self, *, now: datetime) -> AccountView:
+        """The account now, or as of the last price of a held symbol once that is older than ``PRICE_LASTS``."""
+        seen = [utc_from_ms(self._marks[held.symbol][0]) for held in self._held.values()]
+        stale = [at for at in seen if now - at > PRICE_LASTS]
         positions = tuple(self._position(held) for held in self._held.values())
         return AccountView(
             number=self.number,
@@ -175,7 +130,7 @@ class PaperVenue:
             balance=self._balance,
             equity=self._balance + sum((p.profit for p in positions), ZERO),
             positions=positions,
-            as_of=now,
+            as_of=min(stale, default=now),
         )
 
     def find(self, magic: int) -> str | None:
@@ -398,7 +353,7 @@ class PaperVenue:
     def _apply(self, entry: Entry) -> None:
         """Change the live state by one line of the book; the only way it ever changes."""
         if entry.kind == "order":
-            request = _request(entry)
+            request = order_request(entry)
             self._by_magic.setdefault(entry.magic, entry.ticket)
             from_ms = _next_minute(ms_from_utc(entry.at) + self.latency_ms)
             key = f"{entry.sequence}"
@@ -478,27 +433,3 @@ def _exit_reason(request: OrderRequest) -> ExitReason:
         return ExitReason(request.comment)
     except ValueError:
         return ExitReason.MANUAL
-
-
-def _order_body(request: OrderRequest) -> dict[str, Any]:
-    body = {key: value for key, value in asdict(request).items() if key not in {"magic", "ticket"}}
-    body["deadline"] = request.deadline.isoformat()
-    for key in ("lots", "stop", "target"):
-        body[key] = None if body[key] is None else str(body[key])
-    return {key: (str(value) if isinstance(value, Side | Action) else value) for key, value in body.items()}
-
-
-def _request(entry: Entry) -> OrderRequest:
-    body = entry.body
-    return OrderRequest(
-        magic=entry.magic,
-        action=Action(body["action"]),
-        symbol=body["symbol"],
-        side=Side(body["side"]),
-        lots=Decimal(body["lots"]),
-        stop=None if body["stop"] is None else Decimal(body["stop"]),
-        target=None if body["target"] is None else Decimal(body["target"]),
-        deadline=datetime.fromisoformat(body["deadline"]),
-        ticket=entry.ticket,
-        comment=body["comment"],
-    )
