@@ -30,11 +30,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def traded(world: World) -> World:
     """A world in which one signal was traded, filled and has come to its end."""
-    make_intent(world)
+    intent = make_intent(world)
     desk = Desk("one")
-    desk.tick(now=NOW)
+    report = desk.tick(now=NOW)
+    intent.refresh_from_db()
+    assert report.sent == 1, (report, intent.state, intent.answer)
     store(world.market, [100.0, (100, 103, 100, 102)], start=NOW)
-    desk.tick(now=NOW + timedelta(minutes=2))
+    report = desk.tick(now=NOW + timedelta(minutes=2))
+    assert report.fills == 2, report
     assert outcomes.follow_all(now=NOW + timedelta(minutes=2)) == 1
     for table in (Signal, Fill, Event, PaperEntry, RiskSnapshot, Outcome):
         assert table.objects.exists()
