@@ -11,6 +11,7 @@ from pathlib import Path
 import django
 import numpy as np
 import pytest
+from django.conf import settings as django_settings
 from django.db import connections
 from hypothesis import settings as hypothesis_settings
 
@@ -61,6 +62,9 @@ _running = contextlib.ExitStack()
 if _ON_POSTGRESQL and "DATABASE_URL" not in os.environ and servers.present("postgres"):
     os.environ["DATABASE_URL"] = _running.enter_context(servers.postgresql())
 django.setup()
+# A test process may have read the settings with the environment of the one that started it: two of them must not
+# share a folder, or the HALT file of one test halts another's desk.
+django_settings.CRPBOT = django_settings.CRPBOT.model_copy(update={"data_dir": Path(_DATA)})
 if not _ON_POSTGRESQL:
     # A file, as in real life: SQLite in memory knows no waiting for locks and no second connection that sees less.
     connections.databases["default"]["TEST"]["NAME"] = str(Path(_DATA) / "test.sqlite3")

@@ -132,11 +132,10 @@ AGAINST = [_halt_file, _stale_desk, _unready_desk, _no_desk, _unknown_order, _lo
 
 
 @pytest.fixture
-def no_halt_file() -> object:
-    """Take the flag file away after the test."""
-    path = Path(settings.CRPBOT.data_dir) / "HALT"
-    yield path
-    path.unlink(missing_ok=True)
+def no_halt_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of the test's own: a flag file in it halts nobody else."""
+    monkeypatch.setattr(settings, "CRPBOT", settings.CRPBOT.model_copy(update={"data_dir": tmp_path}))
+    return tmp_path / "HALT"
 
 
 @pytest.mark.parametrize("obstacle", AGAINST)
