@@ -17,7 +17,7 @@ from tests import servers
 from tests.appliances import Appliance
 from tests.site.conftest import PROJECT, own_environment
 
-KILLS = max(8, int(os.environ.get("CRPBOT_KILLS", "30")) // 4)
+KILLS = int(os.environ.get("CRPBOT_KILLS", "30"))
 SEED = 20_261_121
 
 log = logging.getLogger(__name__)
