@@ -11,7 +11,6 @@ from django.contrib.auth.models import Permission, User
 
 from crpbot_site import schedule
 from trading.core import gate
-from trading.core.timeframes import prop_day
 from trading.core.types import Mode, Position, Side, TradingState, ms_from_utc
 from trading.models import (
     Account,
@@ -78,7 +77,7 @@ def make_world(*, now: datetime | None = None, synthetic: bool = False) -> World
 
 def make_day(account: Account, *, now: datetime, balance: str = "101240.00") -> AccountDay:
     """The proven balance at the prop-firm day's start."""
-    day = prop_day(now, account.programme.zone)
+    day = account.programme.clock.day(now)
     return AccountDay.objects.create(
         account=account,
         day=day,

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 
 from trading.core.costs import commission, stop_fill
 from trading.core.guards import CENT, aware, finite, flag, not_negative, positive
-from trading.core.programme import Programme, breached, daily_floor, total_floor
-from trading.core.timeframes import next_midnight
+from trading.core.programme import (
+    Programme,
+    begin_day,
+    breach_of,
+    daily_floor,
+    daily_limit,
+    effective_floor,
+    total_floor,
+    total_limit,
+)
 from trading.core.types import (
     ZERO,
     AccountView,
+    Breach,
     DayStart,
     Instrument,
     Level,
@@ -26,26 +35,30 @@ from trading.core.types import (
 AMBER_FROM = Decimal("0.50")
 RED_FROM = Decimal("0.70")
 LOCKED_FROM = Decimal("0.80")
+# So long before midnight the floor that will apply counts as well.
+LAST_MINUTES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headroom:
     """What may still be lost, and how it is made up; money in account currency.
 
-    worst_case: equity after every open position is closed at its stop with costs, and every order on
-    its way or of unknown outcome has lost its full risk.  at_stops: the part of that fall which open
-    positions cause.  to_daily, to_total: from the worst case to each floor, 0 when it is reached.
-    headroom: the smaller of them.  daily_limit, total_limit: the whole of each limit.
-    used_daily, used_total: fraction of each limit used at the worst case, 0 while nothing is lost,
-    above 1 beyond the floor.  gone_daily: already lost since the day's start.
-    next_daily_floor: the daily floor from the coming midnight if nothing closes before.
+    daily_floor, total_floor: as they hold now.  next_floor: the higher of both as it will hold from the coming
+    midnight if nothing closes before.  floor: the highest that counts now, the coming one included during
+    the last hour of the day.  worst_case: equity after every open position is closed at its stop with costs,
+    and every order on its way or of unknown outcome has lost its full risk.  at_stops: the part of that fall
+    which open positions cause.  to_daily, to_total: from the worst case to each floor, 0 when it is reached.
+    headroom: from the worst case to ``floor``, 0 when it is reached.  daily_limit, total_limit: the whole of
+    each limit.  used_daily, used_total: fraction of each limit used at the worst case, 0 while nothing is
+    lost, above 1 beyond the floor.  used_equity: the larger fraction that equity itself has used.
+    gone_daily: already lost since the day's start.  breach: the limit that equity has broken.
     naked: tickets of positions without a stop; they leave no headroom.
     """
 
     daily_floor: Decimal
     total_floor: Decimal
+    next_floor: Decimal
     floor: Decimal
-    next_daily_floor: Decimal
     equity: Decimal
     worst_case: Decimal
     at_stops: Decimal
@@ -58,7 +71,9 @@ class Headroom:
     total_limit: Decimal
     used_daily: Decimal
     used_total: Decimal
+    used_equity: Decimal
     gone_daily: Decimal
+    breach: Breach
     level: Level
     minutes_to_reset: int
     naked: tuple[str, ...] = ()
@@ -71,8 +86,8 @@ class Headroom:
     def used_after(self, risk: Decimal) -> Decimal:
         """The larger fraction used of the two limits if ``risk`` more were lost at the worst case."""
         worst = self.worst_case - not_negative("risk", risk)
-        daily = _used(self.daily_floor + self.daily_limit, worst, self.daily_limit)
-        return max(daily, _used(self.total_floor + self.total_limit, worst, self.total_limit))
+        daily = _used(self.daily_floor, worst, self.daily_limit)
+        return max(daily, _used(self.total_floor, worst, self.total_limit))
 
 
 def headroom(
@@ -96,11 +111,16 @@ def headroom(
     """
     equity = not_negative("equity", account.equity)
     balance = positive("balance", account.balance)
-    to_day = daily_floor(day.balance, initial, programme)
-    to_end = total_floor(initial, programme)
     if not isinstance(account.positions, tuple):
         # Whatever stands for "no answer" must not look like "no positions".
         raise ValueError(f"positions must be a tuple, was {account.positions!r}")
+    seen = _with_peak(day, equity) if programme.watches_peak else day
+    to_day, to_end = daily_floor(seen, initial, programme), total_floor(seen, initial, programme)
+    coming = effective_floor(
+        begin_day(seen, day=seen.day, balance=balance, equity=equity), initial, programme
+    )
+    minutes = _minutes(aware("now", now), programme)
+    floor = max(to_day, to_end, coming) if minutes <= LAST_MINUTES else max(to_day, to_end)
     naked = tuple(p.ticket for p in account.positions if p.stop is None)
     at_stops = sum((_at_stop(p, instruments, limits) for p in account.positions), ZERO)
     known, unknown = _pending(pending, lost=False), _pending(pending, lost=True)
@@ -108,15 +128,14 @@ def headroom(
     if naked:
         worst = min(worst, ZERO)
         at_stops = equity
-    daily_limit, total_limit = day.balance - to_day, initial - to_end
-    used_daily = _used(day.balance, worst, daily_limit)
-    used_total = _used(initial, worst, total_limit)
-    floor = max(to_day, to_end)
+    of_day, of_all = daily_limit(seen, initial, programme), total_limit(initial, programme)
+    used_daily, used_total = _used(to_day, worst, of_day), _used(to_end, worst, of_all)
+    breach = breach_of(balance=balance, equity=equity, day=seen, initial=initial, programme=programme)
     return Headroom(
         daily_floor=to_day,
         total_floor=to_end,
+        next_floor=coming,
         floor=floor,
-        next_daily_floor=daily_floor(balance, initial, programme),
         equity=equity,
         worst_case=worst,
         at_stops=at_stops,
@@ -125,15 +144,22 @@ def headroom(
         to_daily=max(worst - to_day, ZERO),
         to_total=max(worst - to_end, ZERO),
         headroom=max(worst - floor, ZERO),
-        daily_limit=daily_limit,
-        total_limit=total_limit,
+        daily_limit=of_day,
+        total_limit=of_all,
         used_daily=used_daily,
         used_total=used_total,
-        gone_daily=max(day.balance - equity, ZERO),
-        level=level_of(max(used_daily, used_total), breach=breached(equity, floor)),
-        minutes_to_reset=_minutes(aware("now", now), programme.zone),
+        used_equity=max(_used(to_day, equity, of_day), _used(to_end, equity, of_all)),
+        gone_daily=max(to_day + of_day - equity, ZERO),
+        breach=breach,
+        level=level_of(max(used_daily, used_total), breach=bool(breach)),
+        minutes_to_reset=minutes,
         naked=naked,
     )
+
+
+def _with_peak(day: DayStart, equity: Decimal) -> DayStart:
+    """The day with the equity of this instant counted as a peak; an unknown peak stays unknown."""
+    return day if day.peak_equity is None else replace(day, peak_equity=max(day.peak_equity, equity))
 
 
 def level_of(used: Decimal, *, breach: bool) -> Level:
@@ -177,9 +203,9 @@ def _pending(pending: Sequence[Pending], *, lost: bool) -> Decimal:
     return sum((risk for unknown, risk in risks if unknown is lost), ZERO)
 
 
-def _used(start: Decimal, worst: Decimal, limit: Decimal) -> Decimal:
-    return max((start - worst) / limit, ZERO)
+def _used(floor: Decimal, worst: Decimal, limit: Decimal) -> Decimal:
+    return max(1 - (worst - floor) / limit, ZERO)
 
 
-def _minutes(now: datetime, zone: str) -> int:
-    return int((next_midnight(now, zone) - now).total_seconds() // 60)
+def _minutes(now: datetime, programme: Programme) -> int:
+    return int((programme.clock.next_reset(now) - now).total_seconds() // 60)

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from trading.core.answer import Answer, seconds
 from trading.core.guards import aware, count, not_negative, span
 from trading.core.types import AccountView, Draft, Limits, Pending, Tier, Usage
 
 
-def tighten(profile: Limits, ceilings: Limits) -> Limits:
-    """The stricter of two sets of limits, number by number: a ceiling never loosens a profile."""
-    return Limits(
-        risk_per_trade=min(
-            not_negative("risk per trade", profile.risk_per_trade),
-            not_negative("risk per trade", ceilings.risk_per_trade),
-        ),
-        max_positions=min(
-            count("positions", profile.max_positions), count("positions", ceilings.max_positions)
-        ),
-        signals_per_hour=min(
-            count("signals", profile.signals_per_hour), count("signals", ceilings.signals_per_hour)
-        ),
-        high_per_hour=min(count("high", profile.high_per_hour), count("high", ceilings.high_per_hour)),
-        cool_down=max(span("cool-down", profile.cool_down), span("cool-down", ceilings.cool_down)),
-        signal_ttl=min(span("time to live", profile.signal_ttl), span("time to live", ceilings.signal_ttl)),
-        gap_buffer_bp=max(
-            not_negative("gap buffer", profile.gap_buffer_bp),
-            not_negative("gap buffer", ceilings.gap_buffer_bp),
-        ),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceilings:
+    """The owner's hard ceilings from the environment, for the numbers of ``Limits`` that have one."""
+
+    risk_per_trade: Decimal
+    max_positions: int
+    signals_per_hour: int
+    high_per_hour: int
+    cool_down: timedelta
+    signal_ttl: timedelta
+
+
+def tighten(profile: Limits, ceilings: Ceilings) -> Limits:
+    """The profile's numbers under the ceilings: a ceiling never loosens a profile."""
+    share, cap = profile.risk_per_trade, ceilings.risk_per_trade
+    positions, most = profile.max_positions, ceilings.max_positions
+    signals, hourly = profile.signals_per_hour, ceilings.signals_per_hour
+    high, high_most = profile.high_per_hour, ceilings.high_per_hour
+    pause, least = profile.cool_down, ceilings.cool_down
+    lasts, longest = profile.signal_ttl, ceilings.signal_ttl
+    return replace(
+        profile,
+        risk_per_trade=min(not_negative("risk per trade", share), not_negative("risk per trade", cap)),
+        max_positions=min(count("positions", positions), count("positions", most)),
+        signals_per_hour=min(count("signals", signals), count("signals", hourly)),
+        high_per_hour=min(count("high", high), count("high", high_most)),
+        cool_down=max(span("cool-down", pause), span("cool-down", least)),
+        signal_ttl=min(span("time to live", lasts), span("time to live", longest)),
     )
 
 

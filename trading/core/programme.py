@@ -4,18 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from trading.core.guards import count, finite, fraction, positive
-from trading.core.timeframes import PROP_ZONE, prop_day
+from trading.core.guards import count, finite, flag, fraction, positive
+from trading.core.timeframes import PRAGUE, PROP_ZONE, DayClock
+from trading.core.types import Breach, DayStart
 
 
 class TotalLossMode(StrEnum):
-    """What the total floor hangs on."""
+    """What the total floor hangs on: the initial balance, or a peak that it trails.
+
+    TRAILING_END_OF_DAY trails the highest balance at any midnight, TRAILING_INTRADAY the highest equity at
+    any instant.  TRAILING_LOCKED trails midnights until the floor has reached the initial balance, and stays
+    there.
+    """
 
     STATIC = "static"
+    TRAILING_END_OF_DAY = "trailing_end_of_day"
+    TRAILING_INTRADAY = "trailing_intraday"
+    TRAILING_LOCKED = "trailing_locked"
+
+
+class DailyBasis(StrEnum):
+    """What the daily limit is a share of: the initial balance, or what the day began with."""
+
+    INITIAL = "initial"
+    CURRENT = "current"
+
+
+class DailyReference(StrEnum):
+    """What the day begins with, at its first instant."""
+
+    BALANCE = "balance"
+    EQUITY = "equity"
+    HIGHER = "higher"
 
 
 class Phase(StrEnum):
@@ -28,9 +52,16 @@ class Phase(StrEnum):
 class Programme:
     """One phase of one firm's programme, in one version.
 
-    daily_loss, total_loss, profit_target: fractions of the initial balance; profit_target None when
-    the phase has none.  effective_from: first day this version is known to hold.  verified_on: when
-    the source was last read.  swing: weekend and news restrictions do not apply.
+    daily_loss, total_loss, profit_target: fractions of the initial balance (daily_loss of what
+    ``daily_basis`` says); profit_target None when the phase has none.  effective_from: first day this
+    version is known to hold.  verified_on: when the source was last read.
+    daily_counts_open: False where open profit and loss is not counted to the daily limit.
+    day_shift: how long before midnight of ``zone`` the day begins.
+    best_day_share: the most that one day may be of all profitable days' results, None without the rule.
+    news_minutes: nothing may be opened or closed so near to targeted news, 0 where news is free.
+    flat_before_closure: whether positions must be closed before a weekend or long closure.
+    gap_hours: closures of so many hours or more, and as many before them, admit no new position; 0 is free.
+    swing: the account type that has no weekend and news restrictions.
     """
 
     name: str
@@ -46,13 +77,31 @@ class Programme:
     total_loss_mode: TotalLossMode
     profit_target: Decimal | None
     min_trading_days: int
+    daily_basis: DailyBasis = DailyBasis.INITIAL
+    daily_reference: DailyReference = DailyReference.BALANCE
+    daily_counts_open: bool = True
     zone: str = PROP_ZONE
+    day_shift: timedelta = timedelta(0)
+    best_day_share: Decimal | None = None
+    news_minutes: int = 0
+    flat_before_closure: bool = False
+    gap_hours: int = 2
     swing: bool = False
 
     @property
     def label(self) -> str:
         """Name and version, as it stands on every decision."""
         return f"{self.name} v{self.version}"
+
+    @property
+    def clock(self) -> DayClock:
+        """When its days begin."""
+        return DayClock(self.zone, self.day_shift)
+
+    @property
+    def watches_peak(self) -> bool:
+        """Whether the total floor needs the highest equity of every instant."""
+        return self.total_loss_mode is TotalLossMode.TRAILING_INTRADAY
 
 
 _CHALLENGE = Programme(
@@ -77,6 +126,18 @@ _FUNDED = replace(
     phase=Phase.FUNDED,
     profit_target=None,
     min_trading_days=0,
+    news_minutes=2,
+    flat_before_closure=True,
+)
+_ONE_STEP = replace(
+    _CHALLENGE,
+    name="ftmo-1-step-challenge",
+    title="FTMO 1-Step Challenge",
+    source="https://ftmo.com/en/1-step-challenge/ and the 1-Step maximum loss article on ftmo.com",
+    daily_loss=Decimal("0.03"),
+    total_loss_mode=TotalLossMode.TRAILING_END_OF_DAY,
+    min_trading_days=0,
+    best_day_share=Decimal("0.5"),
 )
 
 PROFILES: tuple[Programme, ...] = (
@@ -93,7 +154,30 @@ PROFILES: tuple[Programme, ...] = (
         _FUNDED,
         name="ftmo-2-step-funded-swing",
         title="FTMO 2-Step Account, Swing",
+        news_minutes=0,
+        flat_before_closure=False,
         swing=True,
+    ),
+    _ONE_STEP,
+    replace(
+        _ONE_STEP,
+        name="ftmo-1-step-funded",
+        title="FTMO 1-Step Account",
+        phase=Phase.FUNDED,
+        profit_target=None,
+        news_minutes=2,
+        flat_before_closure=True,
+    ),
+    replace(
+        _CHALLENGE,
+        name="generic",
+        title="Generic account",
+        firm="any",
+        phase=Phase.FUNDED,
+        source="house defaults: make a version of your own with your firm's numbers",
+        profit_target=None,
+        min_trading_days=0,
+        gap_hours=0,
     ),
 )
 
@@ -107,35 +191,114 @@ def profile(name: str) -> Programme:
     raise ValueError(f"programme must be one of {known}, was {name!r}")
 
 
-def daily_floor(day_start_balance: Decimal, initial: Decimal, programme: Programme) -> Decimal:
-    """The equity below which the daily limit is broken: midnight balance less a share of the initial.
+def day_reference(day: DayStart, programme: Programme) -> Decimal:
+    """What the daily limit is measured from; ValueError when the equity at midnight is needed and unknown.
 
-    Money in account currency; ValueError when a number is not finite and above zero.
     Source: docs/risk_rules.md#headroom (FTMO, maximum daily loss).
     """
-    start = positive("balance at the day's start", day_start_balance)
-    return start - _limit(initial, programme.daily_loss, "daily loss")
+    balance = positive("balance at the day's start", day.balance)
+    if programme.daily_reference is DailyReference.BALANCE:
+        return balance
+    equity = positive("equity at the day's start", day.equity)
+    if programme.daily_reference is DailyReference.EQUITY:
+        return equity
+    if programme.daily_reference is DailyReference.HIGHER:
+        return max(balance, equity)
+    raise ValueError(f"daily reference must be one of its words, was {programme.daily_reference!r}")
 
 
-def total_floor(initial: Decimal, programme: Programme) -> Decimal:
-    """The equity below which the total limit is broken; static: a share of the initial balance.
+def daily_limit(day: DayStart, initial: Decimal, programme: Programme) -> Decimal:
+    """The money that may be lost on one day, in account currency."""
+    share = fraction("daily loss", programme.daily_loss)
+    if programme.daily_basis is DailyBasis.INITIAL:
+        return positive("initial balance", initial) * share
+    if programme.daily_basis is DailyBasis.CURRENT:
+        return day_reference(day, programme) * share
+    raise ValueError(f"daily basis must be one of its words, was {programme.daily_basis!r}")
 
-    Raises ValueError for a mode that is not implemented and for numbers that are not above zero.
+
+def daily_floor(day: DayStart, initial: Decimal, programme: Programme) -> Decimal:
+    """The equity below which the daily limit is broken.
+
+    Money in account currency; ValueError when a number is missing, not finite or not above zero.
+    Source: docs/risk_rules.md#headroom (FTMO, maximum daily loss).
+    """
+    return day_reference(day, programme) - daily_limit(day, initial, programme)
+
+
+def total_limit(initial: Decimal, programme: Programme) -> Decimal:
+    """The money that may be lost in all, in account currency; in every mode a share of the initial balance."""
+    return positive("initial balance", initial) * fraction("total loss", programme.total_loss)
+
+
+def total_floor(day: DayStart, initial: Decimal, programme: Programme) -> Decimal:
+    """The equity below which the total limit is broken: the initial balance or a trailed peak, less the limit.
+
+    Raises ValueError for an unknown mode, and when the peak that is trailed is not known.
     Source: docs/risk_rules.md#headroom (FTMO, maximum loss).
     """
-    if programme.total_loss_mode is not TotalLossMode.STATIC:
-        raise ValueError(f"total loss mode must be static, was {programme.total_loss_mode!r}")
-    return initial - _limit(initial, programme.total_loss, "total loss")
+    limit, mode = total_limit(initial, programme), programme.total_loss_mode
+    if mode is TotalLossMode.STATIC:
+        return initial - limit
+    if mode is TotalLossMode.TRAILING_INTRADAY:
+        return max(initial, positive("highest equity", day.peak_equity)) - limit
+    trailed = max(initial, positive("highest balance at midnight", day.peak_balance)) - limit
+    if mode is TotalLossMode.TRAILING_END_OF_DAY:
+        return trailed
+    if mode is TotalLossMode.TRAILING_LOCKED:
+        return min(trailed, initial)
+    raise ValueError(f"total loss mode must be one of its words, was {mode!r}")
 
 
-def effective_floor(day_start_balance: Decimal, initial: Decimal, programme: Programme) -> Decimal:
+def effective_floor(day: DayStart, initial: Decimal, programme: Programme) -> Decimal:
     """The higher of the daily and the total floor: the one that is reached first."""
-    return max(daily_floor(day_start_balance, initial, programme), total_floor(initial, programme))
+    return max(daily_floor(day, initial, programme), total_floor(day, initial, programme))
+
+
+def breach_of(
+    *, balance: Decimal, equity: Decimal, day: DayStart, initial: Decimal, programme: Programme
+) -> Breach:
+    """Which limit is broken: strictly below its floor; of two broken ones the higher floor, reached first."""
+    daily, total = daily_floor(day, initial, programme), total_floor(day, initial, programme)
+    counted = equity if flag("open profit counts", programme.daily_counts_open) else balance
+    found = [
+        (floor, breach)
+        for floor, breach, value in ((daily, Breach.DAILY, counted), (total, Breach.TOTAL, equity))
+        if breached(value, floor)
+    ]
+    return max(found, key=lambda one: one[0], default=(daily, Breach.NONE))[1]
 
 
 def breached(equity: Decimal, floor: Decimal) -> bool:
     """Whether equity lies strictly below the floor; equal is not a breach to the firm."""
     return finite("equity", equity) < finite("floor", floor)
+
+
+def first_day(day: date, initial: Decimal) -> DayStart:
+    """How an account's first day begins: balance and equity are the initial balance."""
+    balance = positive("initial balance", initial)
+    return DayStart(
+        day=str(day), balance=balance, peak_balance=balance, proven=True, equity=balance, peak_equity=balance
+    )
+
+
+def begin_day(before: DayStart, *, day: date | str, balance: Decimal, equity: Decimal | None) -> DayStart:
+    """The day that begins with this balance and equity, its peaks carried on from the day before.
+
+    equity None: nobody saw it at that instant, nor whether it made a new peak.
+    """
+    start = positive("balance at the day's start", balance)
+    peak = None
+    if equity is not None and before.peak_equity is not None:
+        peak = max(before.peak_equity, positive("equity at the day's start", equity))
+    return DayStart(
+        day=str(day),
+        balance=start,
+        peak_balance=max(before.peak_balance, start),
+        proven=True,
+        equity=equity,
+        peak_equity=peak,
+    )
 
 
 def with_ceilings(programme: Programme, max_daily_loss: Decimal, max_total_loss: Decimal) -> Programme:
@@ -155,10 +318,6 @@ def target_met(balance: Decimal, initial: Decimal, open_positions: int, programm
     return finite("balance", balance) > target
 
 
-def trading_days(opened: Iterable[datetime], zone: str = PROP_ZONE) -> int:
+def trading_days(opened: Iterable[datetime], clock: DayClock = PRAGUE) -> int:
     """How many prop-firm days saw at least one position opened; holding one counts once."""
-    return len({prop_day(instant, zone) for instant in opened})
-
-
-def _limit(initial: Decimal, share: Decimal, name: str) -> Decimal:
-    return positive("initial balance", initial) * fraction(name, share)
+    return len({clock.day(instant) for instant in opened})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -99,29 +100,39 @@ def _aggregate(candles: Candles, buckets: np.ndarray) -> Candles:
     )
 
 
-def prop_day(instant: datetime, zone: str = PROP_ZONE) -> date:
-    """The prop-firm day of an aware instant; ValueError for a naive one.
+@dataclass(frozen=True, slots=True)
+class DayClock:
+    """When a prop firm's day begins: at midnight of ``zone``, or ``shift`` before it.
 
-    Source: docs/risk_rules.md#the-prop-firm-day.
+    A day that begins at 17:00 New York and bears the next date has the zone America/New_York and a shift of
+    seven hours.  Source: docs/risk_rules.md#the-prop-firm-day.
     """
-    if instant.utcoffset() is None:
-        raise ValueError(f"an aware datetime is needed, was {instant!r}")
-    return instant.astimezone(ZoneInfo(zone)).date()
+
+    zone: str = PROP_ZONE
+    shift: timedelta = timedelta(0)
+
+    def day(self, instant: datetime) -> date:
+        """The prop-firm day of an aware instant; ValueError for a naive one."""
+        if instant.utcoffset() is None:
+            raise ValueError(f"an aware datetime is needed, was {instant!r}")
+        wall = instant.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
+        return (wall + self.shift).date() if self.shift else wall.date()
+
+    def bounds(self, day: date) -> tuple[datetime, datetime]:
+        """The first instant of ``day`` and of the day after it, in UTC; 23, 24 or 25 hours apart."""
+        return self._start(day), self._start(day + timedelta(days=1))
+
+    def next_reset(self, instant: datetime) -> datetime:
+        """The first instant, in UTC, of the day after the one that holds ``instant``."""
+        return self.bounds(self.day(instant))[1]
+
+    def _start(self, day: date) -> datetime:
+        # Where the clock jumps over this moment, fold=0 makes it the instant of the jump: the day's first.
+        wall = datetime.combine(day, time.min) - self.shift
+        return wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
 
 
-def day_bounds(day: date, zone: str = PROP_ZONE) -> tuple[datetime, datetime]:
-    """The first instant of ``day`` and of the day after it, in UTC; 23, 24 or 25 hours apart."""
-    return _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
-
-
-def next_midnight(instant: datetime, zone: str = PROP_ZONE) -> datetime:
-    """The first instant, in UTC, of the prop-firm day after the one that holds ``instant``."""
-    return day_bounds(prop_day(instant, zone), zone)[1]
-
-
-def _midnight(day: date, zone: str) -> datetime:
-    # Where the clock jumps over midnight, fold=0 makes this the instant of the jump: the day's first.
-    return datetime.combine(day, time.min, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+PRAGUE = DayClock()
 
 
 def server_time(instant: datetime) -> datetime:

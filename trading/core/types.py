@@ -88,6 +88,7 @@ class Action(StrEnum):
 
     OPEN = "open"
     CLOSE = "close"
+    CANCEL = "cancel"
 
 
 class IntentState(StrEnum):
@@ -126,6 +127,31 @@ class ExitReason(StrEnum):
     TIME = "time"
     STRATEGY = "strategy"
     MANUAL = "manual"
+    FLATTEN = "flatten"
+
+
+class DealKind(StrEnum):
+    """What a deal did: a fill of an order, or money that was paid in or out."""
+
+    FILL = "fill"
+    BALANCE = "balance"
+
+
+class Breach(StrEnum):
+    """Which limit equity fell below; NONE while both hold."""
+
+    NONE = ""
+    DAILY = "daily"
+    TOTAL = "total"
+
+
+class ModelState(StrEnum):
+    """Whether the model behind a draft may speak; NONE for a strategy of rules."""
+
+    NONE = "none"
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
 
 
 def utc_from_ms(milliseconds: int) -> datetime:
@@ -190,6 +216,8 @@ class Instrument:
     contract_size: base units per lot.  volume_*: lots.  tick_size: price step.
     commission_rate: fraction of notional per side (0.000325 is 0.0325 %).
     spread_bp: full bid/ask spread in basis points.  slippage_bp: extra cost per market fill.
+    margin_rate: margin as a fraction of notional, as the venue works it out (1 is no leverage).
+    group: markets of one group are taken to fall together.
     """
 
     symbol: str
@@ -201,6 +229,8 @@ class Instrument:
     commission_rate: Decimal
     spread_bp: Decimal
     slippage_bp: Decimal
+    margin_rate: Decimal = Decimal(1)
+    group: str = "crypto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,15 +334,21 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayStart:
-    """The balance at a prop-firm day's first instant, and the highest balance at any midnight so far.
+    """What a prop-firm day began with; its floors follow from it.
 
-    ``proven`` is False when the midnight was missed and cannot be reconstructed: no entries then.
+    day: ISO date in the programme's zone.  balance: at the day's first instant, moved by money paid in or
+    out since.  peak_balance: highest balance at any midnight of this period of the account's life, the
+    initial one included.  proven: False when the midnight was missed and cannot be reconstructed: no
+    entries then.  equity: at the day's first instant, None when nobody saw it.  peak_equity: highest
+    equity seen in this period, the initial balance included, None when it was not watched.
     """
 
     day: str
     balance: Decimal
     peak_balance: Decimal
     proven: bool
+    equity: Decimal | None = None
+    peak_equity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,12 +401,14 @@ class Usage:
 
     Signals count when approved.  ``last_signal_at`` and ``busy`` are of the draft's own market;
     ``busy`` names what occupies it ("position", "intent", "unknown") or is empty.
+    ``messages_today`` counts every order handed to the venue on this prop-firm day, taken or not.
     """
 
     signals_last_hour: int
     high_last_hour: int
     open_positions: int
     last_signal_at: datetime | None
+    messages_today: int
     busy: str = ""
 
 
@@ -379,6 +417,12 @@ class Limits:
     """Numbers of an account's profile, already tightened by the owner's ceilings.
 
     risk_per_trade: fraction of initial balance.  cool_down: per market.
+    max_group_risk: fraction of initial balance that positions of one direction in one group of markets may
+    lose together.  max_margin_share: fraction of the free margin that an order may take.
+    messages_per_day: the firm's limit.  basis_limit_bp: how far the venue's price may be from the signal's.
+    Of spot and generic accounts, None where the profile has none: max_position_share: notional of one
+    market as a fraction of equity.  min_order_value, max_order_value: notional in account currency.
+    cash_reserve: fraction of equity that stays unspent.
     """
 
     risk_per_trade: Decimal
@@ -388,13 +432,34 @@ class Limits:
     cool_down: timedelta
     signal_ttl: timedelta
     gap_buffer_bp: Decimal
+    max_group_risk: Decimal
+    max_margin_share: Decimal
+    messages_per_day: int
+    basis_limit_bp: Decimal
+    max_position_share: Decimal | None = None
+    min_order_value: Decimal | None = None
+    max_order_value: Decimal | None = None
+    cash_reserve: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """Margin by the venue's own calculation, in account currency.
+
+    free: what is left for new positions, orders on their way already taken off.  per_lot: what one lot of
+    the draft's market takes at its entry price.
+    """
+
+    free: Decimal
+    per_lot: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
     """What is handed to a venue; ``magic`` carries the intent's number and is the only identity.
 
-    action CLOSE names the ``ticket`` it closes.  ``stop`` is always set when action is OPEN.
+    action CLOSE names the ``ticket`` of the position, CANCEL that of the resting order.  ``stop`` is always set
+    when action is OPEN.
     """
 
     magic: int
@@ -419,9 +484,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """One fill as the venue booked it; ``profit`` excludes ``commission`` and ``swap`` (both ≤ 0 as costs).
+    """One deal as the venue booked it; ``profit`` excludes ``commission`` and ``swap`` (both ≤ 0 as costs).
 
-    entry True opens or enlarges, False closes or reduces.
+    entry True opens or enlarges, False closes or reduces.  kind BALANCE is money paid in or out: ``profit``
+    holds the amount, the fields of a fill say nothing.
     """
 
     deal: str
@@ -437,4 +503,5 @@ class Deal:
     swap: Decimal
     at: datetime
     reason: ExitReason | None = None
+    kind: DealKind = DealKind.FILL
     details: dict[str, str] = field(default_factory=dict)

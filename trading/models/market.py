@@ -29,6 +29,8 @@ class Market(models.Model):
     commission_rate = fraction(default="0.000325", help_text="fraction of notional per side")
     spread_bp = fraction(default="2.5")
     slippage_bp = fraction(default="0.5")
+    margin_rate = fraction(default=1, help_text="margin as a fraction of notional, as the venue takes it")
+    group = models.CharField(max_length=20, default="crypto", help_text="markets that fall together")
     fetched_to_ms = models.BigIntegerField(
         null=True, help_text="every closed minute opening before this is stored or known to be without trades"
     )
@@ -60,6 +62,8 @@ class Market(models.Model):
             commission_rate=self.commission_rate,
             spread_bp=self.spread_bp,
             slippage_bp=self.slippage_bp,
+            margin_rate=self.margin_rate,
+            group=self.group,
         )
 
 

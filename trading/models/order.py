@@ -8,7 +8,7 @@ from django.db import models
 
 from trading.core.types import Action, ExitReason, IntentState, Side
 from trading.models.account import Account
-from trading.models.fields import lots, money, one_of, price, word
+from trading.models.fields import fraction, lots, money, one_of, price, word
 from trading.models.market import Market
 from trading.models.signal import Signal
 
@@ -27,7 +27,9 @@ class OrderIntent(models.Model):
     stop = price(null=True)
     target = price(null=True)
     risk = money(default=0, help_text="loss if the stop is hit, costs included")
-    ticket = models.CharField(max_length=40, blank=True, help_text="position that a close is for")
+    ticket = models.CharField(
+        max_length=40, blank=True, help_text="position that a close, or order that a cancel is for"
+    )
     state = word(IntentState, default=IntentState.PENDING)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -49,11 +51,13 @@ class OrderIntent(models.Model):
             ),
             models.UniqueConstraint(
                 fields=("account", "ticket"),
-                condition=models.Q(action="close", state__in=("pending", "sending", "unknown")),
+                condition=models.Q(
+                    action__in=("close", "cancel"), state__in=("pending", "sending", "unknown")
+                ),
                 name="one_close_at_a_time",
             ),
             models.CheckConstraint(
-                condition=models.Q(action="close") | models.Q(stop__isnull=False), name="entry_carries_stop"
+                condition=~models.Q(action="open") | models.Q(stop__isnull=False), name="entry_carries_stop"
             ),
             models.CheckConstraint(condition=models.Q(lots__gt=0), name="intent_has_lots"),
         )
@@ -101,6 +105,7 @@ class Trade(models.Model):
     entry = price()
     stop = price(null=True)
     target = price(null=True)
+    contract_size = fraction(null=True, help_text="of the market when it was opened")
     opened_at = models.DateTimeField()
     close_due_at = models.DateTimeField(null=True, help_text="the strategy's longest holding time ends")
     exit = price(null=True)
@@ -171,7 +176,7 @@ class PaperEntry(models.Model):
 
     book = models.ForeignKey(PaperBook, on_delete=models.PROTECT)
     sequence = models.BigIntegerField()
-    kind = models.CharField(max_length=8, help_text="order, deal or closed")
+    kind = models.CharField(max_length=8, help_text="order, deal, closed or balance")
     magic = models.BigIntegerField()
     ticket = models.CharField(max_length=40)
     body = models.JSONField()

@@ -1,10 +1,10 @@
-"""Snapshots of an account's risk."""
+"""Snapshots of an account's risk, what of it stays, and the order to close everything."""
 
 from __future__ import annotations
 
 from django.db import models
 
-from trading.core.types import Level, Mode, TradingState
+from trading.core.types import Breach, Level, Mode, TradingState
 from trading.models.account import Account, ProgrammeVersion
 from trading.models.fields import fraction, money, one_of, word
 
@@ -23,6 +23,7 @@ class RiskSnapshot(models.Model):
     day_start_balance = money()
     daily_floor = money()
     total_floor = money()
+    next_floor = money(null=True, help_text="as it will hold from the coming midnight if nothing closes")
     worst_case = money()
     pending_risk = money()
     unknown_risk = money()
@@ -42,3 +43,56 @@ class RiskSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.at:%Y-%m-%d %H:%M:%S} {self.level}"
+
+
+class AccountRisk(models.Model):
+    """What stays of an account's worst moments until a day, a person or a new period ends it.
+
+    The desk alone tightens it; only a person loosens it. Money that was lost does not come back by waiting.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT)
+    level = word(Level, default=Level.GREEN)
+    level_since = models.DateTimeField(null=True)
+    daily_locked_on = models.DateField(
+        null=True, blank=True, help_text="prop-firm day that used 80 % of its limit"
+    )
+    total_locked_at = models.DateTimeField(
+        null=True, blank=True, help_text="80 % of the total limit used; until a person reopens"
+    )
+    breach = models.CharField(
+        max_length=12, choices=[(b.value, b.value) for b in Breach if b], blank=True, help_text="for good"
+    )
+    breached_at = models.DateTimeField(null=True, blank=True)
+    peak_equity = money(null=True, blank=True, help_text="highest equity seen in this period")
+    midnight_warned_on = models.DateField(null=True, blank=True)
+    unseen_since = models.DateTimeField(null=True, blank=True, help_text="no fresh view of it since")
+    losses_from = models.DateTimeField(null=True, blank=True, help_text="losses in a row count from here")
+
+    class Meta:
+        verbose_name_plural = "account risks"
+        constraints = (one_of("level", Level, "account_risk_level"),)
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.level}"
+
+
+class Flatten(models.Model):
+    """The order to cancel and close everything of an account; the desk does it before anything else."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    asked_at = models.DateTimeField()
+    asked_by = models.CharField(max_length=150)
+    reason = models.CharField(max_length=300)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("account",), condition=models.Q(done_at=None), name="one_open_flatten"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"K-{self.pk}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from trading.core.timeframes import PROP_ZONE, day_bounds, prop_day
+from trading.core.timeframes import PRAGUE
 from trading.core.types import TradingState, ms_from_utc
 from trading.models import Account, DeskStatus, KillSwitch, Market
 
@@ -55,9 +55,9 @@ def shown(all_accounts: list[Account], number: str | None) -> Account | None:
 
 def day_of(account: Account | None, *, now: datetime) -> Day:
     """The prop-firm day of an account; Prague's when there is no account."""
-    zone = account.programme.zone if account is not None else PROP_ZONE
-    start, end = day_bounds(prop_day(now, zone), zone)
-    return Day(start=start, end=end, zone=zone)
+    clock = account.programme.clock if account is not None else PRAGUE
+    start, end = clock.bounds(clock.day(now))
+    return Day(start=start, end=end, zone=clock.zone)
 
 
 def switch(account_id: int | None) -> KillSwitch | None:

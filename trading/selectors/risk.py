@@ -10,9 +10,8 @@ from typing import Any
 from django.conf import settings
 
 from trading.core.headroom import Headroom, headroom
-from trading.core.limits import tighten
+from trading.core.limits import Ceilings, tighten
 from trading.core.programme import Programme, with_ceilings
-from trading.core.timeframes import prop_day
 from trading.core.types import (
     AccountView,
     Action,
@@ -24,7 +23,7 @@ from trading.core.types import (
     Position,
     Side,
 )
-from trading.models import Account, AccountDay, DeskStatus, Market, Order, OrderIntent
+from trading.models import Account, AccountDay, AccountRisk, DeskStatus, Market, Order, OrderIntent
 
 ON_ITS_WAY = (IntentState.PENDING, IntentState.SENDING, IntentState.UNKNOWN)
 
@@ -59,14 +58,13 @@ def limits_of(account: Account) -> Limits:
     ceilings = settings.CRPBOT
     return tighten(
         account.limits(),
-        Limits(
+        Ceilings(
             risk_per_trade=ceilings.max_risk_per_trade,
             max_positions=ceilings.max_positions,
             signals_per_hour=ceilings.max_signals_per_hour,
             high_per_hour=ceilings.max_high_per_hour,
             cool_down=timedelta(minutes=ceilings.cool_down_minutes),
             signal_ttl=timedelta(seconds=ceilings.signal_ttl_seconds),
-            gap_buffer_bp=Decimal(0),
         ),
     )
 
@@ -78,15 +76,24 @@ def instruments_of(account: Account) -> dict[str, Instrument]:
 
 
 def day_start_of(account: Account, *, programme: Programme, now: datetime) -> DayStart:
-    """The start of the current prop-firm day; unproven when it has not been recorded."""
-    day = prop_day(now, programme.zone)
-    row = AccountDay.objects.filter(account=account, day=day).first()
-    if row is not None:
-        return DayStart(day=str(day), balance=row.balance, peak_balance=row.peak_balance, proven=row.proven)
-    latest = AccountDay.objects.filter(account=account).first()
-    balance = latest.balance if latest else account.initial_balance
-    peak = latest.peak_balance if latest else account.initial_balance
-    return DayStart(day=str(day), balance=balance, peak_balance=peak, proven=False)
+    """What the current prop-firm day of the open period began with; unproven when that is not recorded."""
+    day = programme.clock.day(now)
+    latest = AccountDay.objects.filter(account=account, period__ended_at=None).first()
+    peak_equity = AccountRisk.objects.filter(account=account).values_list("peak_equity", flat=True).first()
+    today = latest is not None and latest.day == day
+    return DayStart(
+        day=str(day),
+        balance=latest.balance if latest else account.initial_balance,
+        peak_balance=latest.peak_balance if latest else account.initial_balance,
+        proven=bool(latest and latest.proven and today),
+        equity=latest.equity if latest and today else None,
+        peak_equity=peak_equity,
+    )
+
+
+def messages_since(account_id: int, start: datetime) -> int:
+    """How many orders were handed to the venue since ``start``, taken or not."""
+    return OrderIntent.objects.filter(account_id=account_id, claimed_at__gte=start).count()
 
 
 def pending_of(account_id: int, *, without_intent: int | None = None) -> tuple[Pending, ...]:

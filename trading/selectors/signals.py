@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from trading.core.tiers import wilson
 from trading.core.types import Confidence, Tier, Usage
 from trading.models import Market, Outcome, OutcomeState, Signal, Trade, TradeState
-from trading.selectors.risk import pending_of
+from trading.selectors.risk import messages_since, pending_of
 
 HOUR = timedelta(hours=1)
 # A time-out is no hit: the promise was "target before stop".
@@ -39,10 +39,14 @@ def usage_of(
     *,
     market: Market,
     now: datetime,
+    day_start: datetime,
     without_signal: int | None = None,
     without_intent: int | None = None,
 ) -> Usage:
-    """How often the account acted in the hour before ``now``, leaving out the signal under decision."""
+    """How often the account acted in the hour before ``now``, leaving out the signal under decision.
+
+    day_start: the first instant of the prop-firm day; messages count from there.
+    """
     approved = Signal.objects.filter(account_id=account_id, approved=True, judged_at__lte=now)
     if without_signal is not None:
         approved = approved.exclude(pk=without_signal)
@@ -62,5 +66,6 @@ def usage_of(
         high_last_hour=sum(tier == Tier.HIGH for tier in tiers),
         open_positions=len(open_trades),
         last_signal_at=last,
+        messages_today=messages_since(account_id, day_start),
         busy=busy,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.contrib.auth import get_user_model
@@ -14,7 +14,7 @@ from django.db import transaction
 from trading.core.programme import PROFILES, Programme
 from trading.core.types import Mode
 from trading.models import Account, Market, ProgrammeProfile, ProgrammeVersion, Severity, StrategySwitch
-from trading.services import events, kill_switch
+from trading.services import events, kill_switch, life
 from trading.strategies import ALL
 
 SYNTHETIC = "synthetic"
@@ -25,6 +25,24 @@ BALANCE = Decimal("100000.00")
 CONTRACTS = {"ETH": Decimal(10)}
 COMMISSION = Decimal("0.000325")
 SWITCHED_OFF = frozenset({"buy_and_hold"})
+VERSION_NUMBERS = (
+    "effective_from",
+    "verified_on",
+    "source",
+    "daily_loss",
+    "total_loss",
+    "profit_target",
+    "min_trading_days",
+    "daily_counts_open",
+    "zone",
+    "best_day_share",
+    "news_minutes",
+    "flat_before_closure",
+    "gap_hours",
+    "swing",
+)
+VERSION_WORDS = ("phase", "total_loss_mode", "daily_basis", "daily_reference")
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +117,9 @@ def _programmes() -> None:
 
 
 def _version(programme: Programme) -> dict[str, object]:
-    same = ("effective_from", "verified_on", "source", "daily_loss", "total_loss", "profit_target")
-    rest = ("min_trading_days", "zone", "swing")
-    numbers = {name: getattr(programme, name) for name in (*same, *rest)}
-    return {**numbers, "phase": programme.phase.value, "total_loss_mode": programme.total_loss_mode.value}
+    numbers = {name: getattr(programme, name) for name in VERSION_NUMBERS}
+    words = {name: getattr(programme, name).value for name in VERSION_WORDS}
+    return {**numbers, **words, "day_shift_hours": programme.day_shift // HOUR}
 
 
 def _strategies() -> None:
@@ -168,6 +185,7 @@ def _account(source: str, *, now: datetime) -> str:
     )
     if not created:
         return ""
+    life.begin_period(account, began_by="opened", opening_balance=BALANCE, now=now)
     text = f"{account}: paper account with {BALANCE} {account.currency}, programme {account.programme}."
     events.record("account_added", now=now, text=text, by="bootstrap", account_id=account.pk)
     kill_switch.add_account(account_id=account.pk, now=now)

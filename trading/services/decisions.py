@@ -40,7 +40,12 @@ def decide_entry(
     programme = risk.programme_of(account)
     instruments = risk.instruments_of(account)
     usage = signals.usage_of(
-        account.pk, market=market, now=now, without_signal=without_signal, without_intent=without_intent
+        account.pk,
+        market=market,
+        now=now,
+        day_start=programme.clock.bounds(programme.clock.day(now))[0],
+        without_signal=without_signal,
+        without_intent=without_intent,
     )
     return decide(
         GateInput(

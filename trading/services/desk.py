@@ -19,7 +19,6 @@ from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from trading.core.gate import decide_close
-from trading.core.timeframes import day_bounds, prop_day
 from trading.core.types import (
     AccountView,
     Action,
@@ -238,10 +237,11 @@ class Desk:
         A position whose bars before midnight have not come yet may have been stopped out by then: until
         they are seen the day's start stays unproven, and nothing is opened.
         """
-        today = prop_day(now, account.programme.zone)
+        clock = account.programme.clock
+        today = clock.day(now)
         if seat.day == str(today):
             return
-        midnight = ms_from_utc(day_bounds(today, account.programme.zone)[0])
+        midnight = ms_from_utc(clock.bounds(today)[0])
         if all(seen_to >= midnight for seen_to in seat.venue.exposed().values()):
             risk.ensure_day(account, view=view, now=now)
             seat.day = str(today)

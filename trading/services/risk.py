@@ -9,9 +9,8 @@ from django.db import transaction
 
 from trading.core.equity import balance_at
 from trading.core.programme import breached
-from trading.core.timeframes import day_bounds, prop_day
 from trading.core.types import AccountView, Deal, Level, Side, TradingState
-from trading.models import Account, AccountDay, Fill, RiskSnapshot
+from trading.models import Account, AccountDay, AccountPeriod, Fill, RiskSnapshot
 from trading.selectors import risk
 from trading.services import events, kill_switch
 
@@ -19,36 +18,37 @@ SEEN_WITHIN = timedelta(minutes=2)
 
 
 def ensure_day(account: Account, *, view: AccountView, now: datetime) -> AccountDay:
-    """Record the balance at the start of the current prop-firm day, if that is not yet done.
+    """Record what the current prop-firm day began with, if that is not yet done.
 
     A midnight that nobody watched is reconstructed: the balance now less every deal since then. Days
     that were slept through are filled in too, since the highest balance at any midnight must be known.
     """
-    zone = account.programme.zone
-    today = prop_day(now, zone)
-    last = AccountDay.objects.filter(account=account).first()
+    clock = account.programme.clock
+    today = clock.day(now)
+    period = account.periods.get(ended_at=None)
+    last = AccountDay.objects.filter(period=period).first()
     if last is not None and last.day >= today:
         return last
     with transaction.atomic():
-        missing = _missing_days(account, last, today)
-        deals = _deals_since(account, day_bounds(missing[0], zone)[0]) if missing else []
+        missing = _missing_days(period, last, today)
+        deals = _deals_since(account, clock.bounds(missing[0])[0]) if missing else []
         for day in missing:
-            last = _record_day(account, day=day, last=last, deals=deals, view=view, now=now)
+            last = _record_day(account, period, day=day, last=last, deals=deals, view=view, now=now)
     if last is None:
         raise ValueError(f"no prop-firm day could be recorded for {account}")
     return last
 
 
-def _missing_days(account: Account, last: AccountDay | None, today: date) -> list[date]:
-    if last is None:
-        first = min(prop_day(account.created_at, account.programme.zone), today)
-    else:
+def _missing_days(period: AccountPeriod, last: AccountDay | None, today: date) -> list[date]:
+    first = min(period.programme.clock.day(period.began_at), today)
+    if last is not None:
         first = last.day + timedelta(days=1)
     return [first + timedelta(days=n) for n in range((today - first).days + 1)]
 
 
 def _record_day(
     account: Account,
+    period: AccountPeriod,
     *,
     day: date,
     last: AccountDay | None,
@@ -56,12 +56,21 @@ def _record_day(
     view: AccountView,
     now: datetime,
 ) -> AccountDay:
-    start = day_bounds(day, account.programme.zone)[0]
-    balance = account.initial_balance if last is None else balance_at(deals, view.balance, start)
+    start = account.programme.clock.bounds(day)[0]
+    balance = period.opening_balance if last is None else balance_at(deals, view.balance, start)
     how = "first_day" if last is None else "seen" if now - start <= SEEN_WITHIN else "reconstructed"
-    peak = max(balance, account.initial_balance, last.peak_balance if last else Decimal(0))
+    peak = max(balance, period.initial_balance, last.peak_balance if last else Decimal(0))
+    equity = balance if how == "first_day" else view.equity if how == "seen" else None
     row = AccountDay.objects.create(
-        account=account, day=day, balance=balance, peak_balance=peak, proven=True, how=how, recorded_at=now
+        account=account,
+        period=period,
+        day=day,
+        balance=balance,
+        peak_balance=peak,
+        equity=equity,
+        proven=True,
+        how=how,
+        recorded_at=now,
     )
     events.record(
         "day_start",
@@ -140,6 +149,7 @@ def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView
         day_start_balance=current.day_start.balance,
         daily_floor=room.daily_floor,
         total_floor=room.total_floor,
+        next_floor=room.next_floor,
         worst_case=room.worst_case,
         pending_risk=room.pending_risk,
         unknown_risk=room.unknown_risk,
