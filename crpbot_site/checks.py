@@ -26,7 +26,7 @@ from crpbot_site.schedule import TABLE
 from trading.core.types import TradingState, ms_from_utc, utc_from_ms
 from trading.models import Account, Gap, GapKind, Lease, Market, TaskHealth
 from trading.services import kill_switch
-from trading.services.desk import LEASE
+from trading.services.claims import LEASE
 
 MINUTE = timedelta(minutes=1)
 CANDLE_WARN, CANDLE_FAIL = 3 * MINUTE, 5 * MINUTE

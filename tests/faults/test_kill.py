@@ -31,7 +31,7 @@ SEED = 20_261_120
 STEPS = ("claimed", "sent", "placed")
 # The claim's one line that makes it a claim; without it an intent that may have left is sent again.
 CLAIM = (
-    "trading/services/desk.py",
+    "trading/services/claims.py",
     "                state=IntentState.SENDING,\n",
     "                state=IntentState.PENDING,\n",
 )

@@ -19,9 +19,9 @@ from tests.services import worlds
 from tests.services.worlds import NOW, Scripted, World
 from trading.core.types import Side, TradingState
 from trading.models import Account, KillSwitch, Lease, OrderIntent, PaperEntry, Scan, Signal
-from trading.services import desk as desk_room
-from trading.services import kill_switch, leases, scan
-from trading.services.desk import LEASE, Desk
+from trading.services import claims, kill_switch, leases, scan
+from trading.services.claims import LEASE
+from trading.services.desk import Desk
 from trading.strategies import ALL
 from trading.venues.base import VenueUnavailable
 
@@ -225,9 +225,7 @@ def _send(desk: Desk, world: World, intent_id: int, *, now: Any) -> bool:
     for _ in range(20):
         desk._seats = {}
         with contextlib.suppress(VenueUnavailable):
-            desk._seat(world.account).venue.send(
-                desk_room._request(intent), fencing=desk._fencing or 0, now=now
-            )
+            desk._seat(world.account).venue.send(claims.request(intent), fencing=desk._fencing or 0, now=now)
             return True
     return False
 

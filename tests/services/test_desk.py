@@ -39,9 +39,10 @@ from trading.models import (
     Trade,
     TradeState,
 )
+from trading.services import claims, kill_switch, leases, reconcile, risk
 from trading.services import desk as desk_room
-from trading.services import kill_switch, leases, reconcile, risk
-from trading.services.desk import CLOSE_TTL, LEASE, Desk
+from trading.services.claims import CLOSE_TTL, LEASE
+from trading.services.desk import Desk
 
 pytestmark = pytest.mark.django_db
 
@@ -234,7 +235,7 @@ def test_who_may_close_when(world: World, state: TradingState, by_person: bool, 
     if state is not TradingState.ACTIVE:
         halt(state)
     now = NOW + 122 * SECOND
-    intent_id = desk_room.ask_close(trade, reason=ExitReason.MANUAL, by_person=by_person, now=now)
+    intent_id = claims.ask_close(trade, reason=ExitReason.MANUAL, by_person=by_person, now=now)
     tick(desk, 122)
     answered = OrderIntent.objects.get(pk=intent_id).state
     assert answered == (IntentState.PLACED if passes else IntentState.DENIED)

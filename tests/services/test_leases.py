@@ -11,7 +11,8 @@ from tests.services.worlds import NOW, SECOND, World, make_close, make_intent, s
 from trading.core.types import IntentState
 from trading.models import Lease
 from trading.services import leases, paper
-from trading.services.desk import LEASE, Desk, _request
+from trading.services.claims import LEASE, request
+from trading.services.desk import Desk
 from trading.venues.base import VenueRejected
 
 pytestmark = pytest.mark.django_db
@@ -144,5 +145,5 @@ def test_the_paper_book_refuses_a_lower_number(world: World) -> None:
     Desk("two").tick(now=NOW + TTL)
     stale = paper.venue_for(world.account)
     with pytest.raises(VenueRejected, match="fencing number 1 is below 2"):
-        stale.send(_request(make_intent(world)), fencing=1, now=NOW + TTL)
+        stale.send(request(make_intent(world)), fencing=1, now=NOW + TTL)
     assert Lease.objects.get(name=LEASE).fencing == 2

@@ -43,8 +43,7 @@ from trading.models import (
     Trade,
     TradeState,
 )
-from trading.services import desk as desk_room
-from trading.services import kill_switch, reconcile
+from trading.services import claims, kill_switch, reconcile
 from trading.services.desk import Desk
 from trading.venues.paper import PaperVenue
 from trading.venues.paper_book import MemoryBook
@@ -76,7 +75,7 @@ class Ledger:
 
     def take(self, intent: OrderIntent, *, at: float = 0.5) -> str:
         """Let the venue take an intent's order; our rows know nothing of it."""
-        request = desk_room._request(intent)
+        request = claims.request(intent)
         return self.venue.send(
             replace(request, deadline=NOW + timedelta(days=9)), fencing=1, now=NOW + at * MINUTE
         ).ticket
@@ -202,7 +201,7 @@ def test_parts_become_one_trade_at_the_average_price(side: Ledger) -> None:
 
 def test_an_order_of_nobody_is_booked_and_counted(side: Ledger) -> None:
     """Someone traded by hand: no intent of ours carries that number."""
-    request = desk_room._request(side.intent(IntentState.EXPIRED))
+    request = claims.request(side.intent(IntentState.EXPIRED))
     side.venue.send(replace(request, magic=10**9, deadline=NOW + timedelta(days=1)), fencing=1, now=NOW)
     side.bars(100.0)
     side.run()
@@ -349,7 +348,7 @@ def live(side: Ledger, story: list[tuple[str, float, float, int]]) -> None:
             )
             side.venue.send(request, fencing=1, now=NOW + (minute + 0.5) * MINUTE)
         elif what == "foreign":
-            request = desk_room._request(side.intent(IntentState.DENIED, open_ms=minute))
+            request = claims.request(side.intent(IntentState.DENIED, open_ms=minute))
             request = replace(request, magic=10**7 + minute, deadline=NOW + timedelta(days=1))
             side.venue.send(request, fencing=1, now=NOW + (minute + 0.5) * MINUTE)
         elif what == "reconcile":

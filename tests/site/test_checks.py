@@ -22,7 +22,7 @@ from tests.site.conftest import Done
 from trading.core.types import TradingState, ms_from_utc
 from trading.models import Account, Gap, Lease, Market, TaskHealth
 from trading.services import bootstrap, kill_switch, market_data, task_runs
-from trading.services.desk import LEASE
+from trading.services.claims import LEASE
 
 pytestmark = pytest.mark.django_db
 

@@ -12,39 +12,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections
 from django.utils import timezone
 
-from trading.core.gate import decide_close
-from trading.core.types import (
-    AccountView,
-    Action,
-    ExitReason,
-    IntentState,
-    Mode,
-    OrderRequest,
-    Side,
-    TradingState,
-    ms_from_utc,
-    utc_from_ms,
-)
-from trading.models import Account, DeskStatus, OrderIntent, Trade, TradeState
+from trading.core.types import AccountView, IntentState, ms_from_utc, utc_from_ms
+from trading.models import Account, DeskStatus, OrderIntent
 from trading.selectors import risk as risk_selectors
 from trading.selectors import rows
-from trading.services import events, kill_switch, leases, paper, reconcile, risk
-from trading.services.decisions import decide_entry, draft_of
+from trading.services import claims, events, kill_switch, leases, paper, reconcile, risk
 from trading.venues.base import VenueRejected, VenueUnavailable, VenueUnknownOutcome
 from trading.venues.paper import PaperVenue
 
-LEASE = "desk"
 PAUSE = timedelta(seconds=1)
 STATUS_EVERY = timedelta(seconds=3)
 # New accounts are noticed this often; a claim reads its account afresh.
 ACCOUNTS_EVERY = timedelta(minutes=5)
-CLOSE_TTL = timedelta(seconds=60)
 FAILURES_BORNE = 5
 
 _SWITCHES = "SELECT state FROM trading_killswitch WHERE account_id IS NULL OR account_id = %s ORDER BY id"
@@ -119,7 +103,7 @@ class Desk:
                 close_old_connections()
                 stop.wait(PAUSE.total_seconds())
         finally:
-            leases.release(name=LEASE, owner=self.owner, now=timezone.now())
+            leases.release(name=claims.LEASE, owner=self.owner, now=timezone.now())
 
     def _tick_guarded(self) -> bool:
         try:
@@ -163,7 +147,7 @@ class Desk:
         if self._fencing is not None and timedelta(0) <= now - self._renewed_at < self.lease_ttl / 5:
             return self._fencing
         fencing = leases.acquire(
-            name=LEASE, owner=self.owner, now=now, ttl=self.lease_ttl, fencing=self._fencing
+            name=claims.LEASE, owner=self.owner, now=now, ttl=self.lease_ttl, fencing=self._fencing
         )
         self._renewed_at = now
         return fencing
@@ -216,7 +200,7 @@ class Desk:
         self._begin_day(account, seat, view, now=now)
         turned = self._turned(account, seat)
         self._report(account, seat, view, found, now=now)
-        asked = _ask_time_exits(account, found.overdue, now=now)
+        asked = claims.ask_time_exits(account, found.overdue, now=now)
         sent = self._send_due(account, seat, (*found.pending, *asked), now=now) if not found.difference else 0
         if moved or found.fills or found.settled or sent or turned:
             view = seat.venue.view(now=now)
@@ -303,7 +287,7 @@ class Desk:
             return False
         self._on_step("claimed")
         now = intent.claimed_at or now
-        request = _request(intent)
+        request = claims.request(intent)
         try:
             placed = seat.venue.send(request, fencing=self._fencing or 0, now=now)
         except VenueRejected as error:
@@ -323,29 +307,10 @@ class Desk:
         return True
 
     def _claim(self, account: Account, intent: OrderIntent, view: AccountView, *, now: datetime) -> bool:
-        """Make the intent ours, or settle it as expired or denied; True only when it may be sent.
+        return claims.claim(account, intent, view, hand=self._hand(), now=now)
 
-        The switch rows and the lease stay locked until this commits, so a halt or a successor that
-        has committed first always wins.
-        """
-        with transaction.atomic():
-            state = kill_switch.effective(account.pk, lock=True)
-            now = self._clock() if self._clock else now
-            if not leases.holds(name=LEASE, owner=self.owner, fencing=self._fencing or 0, now=now):
-                return False
-            refusal = _refusal(account, intent, view, state, now=now)
-            if refusal is not None:
-                settled, answer = refusal
-                reconcile.settle(intent, settled, answer=answer, now=now)
-                return False
-            claimed = OrderIntent.objects.filter(pk=intent.pk, state=IntentState.PENDING).update(
-                state=IntentState.SENDING,
-                fencing=self._fencing,
-                claimed_at=now,
-            )
-        if claimed:
-            intent.state, intent.claimed_at = IntentState.SENDING, now
-        return bool(claimed)
+    def _hand(self) -> claims.Hand:
+        return claims.Hand(owner=self.owner, fencing=self._fencing or 0, clock=self._clock)
 
 
 def _accounts() -> list[Account]:
@@ -353,117 +318,6 @@ def _accounts() -> list[Account]:
     return list(
         Account.objects.filter(venue=PaperVenue.name).select_related("programme__profile").order_by("pk")
     )
-
-
-def _refusal(
-    account: Account,
-    intent: OrderIntent,
-    view: AccountView,
-    state: kill_switch.Effective,
-    *,
-    now: datetime,
-) -> tuple[IntentState, str] | None:
-    """Why the intent may not be sent now, with the state that follows; None when it may."""
-    if now >= intent.expires_at:
-        late = (now - intent.expires_at).total_seconds()
-        return IntentState.EXPIRED, f"It was to be sent {late:.0f} s ago at the latest."
-    if Action(intent.action) is Action.CLOSE:
-        decision = decide_close(
-            state=state.state,
-            by_person=intent.by_person,
-            state_source=state.source,
-            state_reason=state.reason,
-        )
-    elif intent.signal is None or not Mode(account.mode).trades:
-        return IntentState.DENIED, f"The account is in mode {account.mode}: nothing is opened."
-    else:
-        decision = decide_entry(
-            draft_of(intent.signal),
-            account=account,
-            market=intent.signal.market,
-            view=view,
-            state=state,
-            window_has_gap=False,
-            now=now,
-            without_signal=intent.signal_id,
-            without_intent=intent.pk,
-        )
-    if not decision.approved:
-        return IntentState.DENIED, " ".join(f"{r.code}: {r.sentence}" for r in decision.rejections)
-    if Action(intent.action) is Action.OPEN and decision.lots < intent.lots:
-        return IntentState.DENIED, f"size: {decision.lots} lots are allowed now, the order has {intent.lots}."
-    return None
-
-
-def _request(intent: OrderIntent) -> OrderRequest:
-    return OrderRequest(
-        magic=intent.pk,
-        action=Action(intent.action),
-        symbol=intent.market.key,
-        side=Side(intent.side),
-        lots=intent.lots,
-        stop=intent.stop,
-        target=intent.target,
-        deadline=intent.expires_at,
-        ticket=intent.ticket,
-        comment=intent.reason,
-    )
-
-
-def _ask_time_exits(account: Account, overdue: tuple[int, ...], *, now: datetime) -> list[int]:
-    """Ask for the close of every trade whose longest holding time has ended; ids of the intents.
-
-    One that was refused is asked for again a minute later, and while HALTED refuses it, not at all.
-    """
-    if not overdue:
-        return []
-    state = kill_switch.effective(account.pk)
-    waiting = reconcile.open_closes(account) | _closes_refused(account, state.state, now=now)
-    return [
-        ask_close(trade, reason=ExitReason.TIME, by_person=False, now=now)
-        for trade in Trade.objects.filter(pk__in=overdue, state=TradeState.OPEN).order_by("pk")
-        if trade.ticket not in waiting
-    ]
-
-
-def _closes_refused(account: Account, state: TradingState, *, now: datetime) -> set[str]:
-    """Tickets whose close was refused and whose turn has not come again."""
-    refused = OrderIntent.objects.filter(
-        account=account,
-        action=Action.CLOSE,
-        state__in=(IntentState.DENIED, IntentState.REJECTED, IntentState.EXPIRED),
-    )
-    if state is not TradingState.HALTED:
-        refused = refused.filter(created_at__gt=now - CLOSE_TTL)
-    return set(refused.values_list("ticket", flat=True))
-
-
-def ask_close(trade: Trade, *, reason: ExitReason, by_person: bool, now: datetime) -> int:
-    """Write the intent to close a trade's whole position; its id."""
-    lots = Decimal(trade.lots - trade.closed_lots)
-    with transaction.atomic():
-        intent = OrderIntent.objects.create(
-            account_id=trade.account_id,
-            market_id=trade.market_id,
-            signal_id=trade.signal_id,
-            action=Action.CLOSE,
-            reason=reason,
-            by_person=by_person,
-            side=Side(trade.side).opposite,
-            lots=lots,
-            ticket=trade.ticket,
-            created_at=now,
-            expires_at=now + CLOSE_TTL,
-        )
-        events.record(
-            "close_asked",
-            now=now,
-            text=f"{trade}: close of {lots.normalize():f} lots asked for ({reason}).",
-            account_id=trade.account_id,
-            market_id=trade.market_id,
-            data={"trade": trade.pk, "intent": intent.pk},
-        )
-    return int(intent.pk)
 
 
 def _not_ready(account: Account, reason: str, *, now: datetime) -> None:
