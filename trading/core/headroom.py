@@ -83,6 +83,20 @@ class Headroom:
         """The larger fraction used of the two limits."""
         return max(self.used_daily, self.used_total)
 
+    @property
+    def used_daily_at_stops(self) -> Decimal:
+        """Fraction of the daily limit used with open positions at their stops, no order counted."""
+        return _used(self.daily_floor, self._at_stops_only, self.daily_limit)
+
+    @property
+    def used_total_at_stops(self) -> Decimal:
+        """Fraction of the total limit used with open positions at their stops, no order counted."""
+        return _used(self.total_floor, self._at_stops_only, self.total_limit)
+
+    @property
+    def _at_stops_only(self) -> Decimal:
+        return self.worst_case + self.pending_risk + self.unknown_risk
+
     def used_after(self, risk: Decimal) -> Decimal:
         """The larger fraction used of the two limits if ``risk`` more were lost at the worst case."""
         worst = self.worst_case - not_negative("risk", risk)
