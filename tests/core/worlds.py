@@ -38,6 +38,8 @@ BTC = Instrument(
     commission_rate=D("0.000325"),
     spread_bp=D(0),
     slippage_bp=D(0),
+    margin_rate=D("0.3"),
+    group="crypto",
 )
 ETH = replace(BTC, symbol="ETH-USD", contract_size=D(10))
 SOL = replace(BTC, symbol="SOL-USD", contract_size=D(100))
@@ -51,6 +53,10 @@ LIMITS = Limits(
     cool_down=timedelta(minutes=15),
     signal_ttl=timedelta(seconds=90),
     gap_buffer_bp=D(10),
+    max_group_risk=D("0.02"),
+    max_margin_share=D("0.9"),
+    messages_per_day=2000,
+    basis_limit_bp=D(12),
 )
 
 
@@ -67,9 +73,17 @@ def account(balance: str = "100000", equity: str | None = None, **changes: Any) 
     return replace(fresh, **changes)
 
 
-def day(balance: str = "100000", *, proven: bool = True) -> DayStart:
-    """A prop-firm day that began with this balance."""
-    return DayStart(day="2026-11-19", balance=D(balance), peak_balance=D(balance), proven=proven)
+def day(balance: str = "100000", *, proven: bool = True, **changes: Any) -> DayStart:
+    """A prop-firm day that began flat with this balance, never higher before."""
+    fresh = DayStart(
+        day="2026-11-19",
+        balance=D(balance),
+        peak_balance=D(balance),
+        proven=proven,
+        equity=D(balance),
+        peak_equity=D(balance),
+    )
+    return replace(fresh, **changes)
 
 
 def position(symbol: str = "BTC-USD", side: Side = Side.LONG, **changes: Any) -> Position:
@@ -115,7 +129,9 @@ def draft(**changes: Any) -> Draft:
 
 
 def usage(**changes: Any) -> Usage:
-    fresh = Usage(signals_last_hour=0, high_last_hour=0, open_positions=0, last_signal_at=None)
+    fresh = Usage(
+        signals_last_hour=0, high_last_hour=0, open_positions=0, last_signal_at=None, messages_today=0
+    )
     return replace(fresh, **changes)
 
 
