@@ -275,6 +275,7 @@ def _new_trade(account: Account, market: Market, deal: Deal, intent: OrderIntent
         entry=deal.price,
         stop=intent.stop if intent else None,
         target=intent.target if intent else None,
+        contract_size=market.contract_size,
         opened_at=deal.at,
         close_due_at=deal.at + timedelta(seconds=signal.cap_seconds) if signal else None,
         risk=intent.risk if intent else ZERO,
