@@ -27,7 +27,7 @@ from trading.core.types import (
     utc_from_ms,
 )
 from trading.models import Account, KillSwitch, Market, OrderIntent, Outcome, Signal, StrategySwitch
-from trading.services import bootstrap, kill_switch
+from trading.services import bootstrap, kill_switch, life
 from trading.venues.base import VenueUnavailable, VenueUnknownOutcome
 from trading.venues.paper import PaperVenue
 from trading.venues.paper_book import MemoryBook
@@ -104,6 +104,9 @@ def second_account(first: Account, *, name: str = "Second", **changes: Any) -> A
     for key, value in changes.items():
         setattr(account, key, value)
     account.save(force_insert=True)
+    life.begin_period(
+        account, began_by="opened", opening_balance=account.initial_balance, now=account.created_at
+    )
     kill_switch.add_account(account_id=account.pk, now=account.created_at)
     kill_switch.open_fresh(now=account.created_at, account_id=account.pk)
     return account
