@@ -103,12 +103,24 @@ def second_account(first: Account, *, name: str = "Second", **changes: Any) -> A
     account.pk, account.name, account.number = None, name, name.lower()
     for key, value in changes.items():
         setattr(account, key, value)
+    return open_account(account)
+
+
+def open_account(account: Account) -> Account:
+    """Store an account that is not stored yet, as the first start does: its first period, what is latched, its switch."""
     account.save(force_insert=True)
-    life.begin_period(
-        account, began_by="opened", opening_balance=account.initial_balance, now=account.created_at
-    )
-    kill_switch.add_account(account_id=account.pk, now=account.created_at)
-    kill_switch.open_fresh(now=account.created_at, account_id=account.pk)
+    now = account.created_at
+    life.begin_period(account, began_by="opened", opening_balance=account.initial_balance, now=now)
+    kill_switch.add_account(account_id=account.pk, now=now)
+    kill_switch.open_fresh(now=now, account_id=account.pk)
+    return account
+
+
+def born(account: Account, at: datetime) -> Account:
+    """Move the birth of an account that has seen no day yet, and with it the beginning of its first period."""
+    Account.objects.filter(pk=account.pk).update(created_at=at)
+    AccountPeriod.objects.filter(account=account).update(began_at=at)
+    account.refresh_from_db()
     return account
 
 
