@@ -26,7 +26,16 @@ from trading.core.types import (
     ms_from_utc,
     utc_from_ms,
 )
-from trading.models import Account, KillSwitch, Market, OrderIntent, Outcome, Signal, StrategySwitch
+from trading.models import (
+    Account,
+    AccountPeriod,
+    KillSwitch,
+    Market,
+    OrderIntent,
+    Outcome,
+    Signal,
+    StrategySwitch,
+)
 from trading.services import bootstrap, kill_switch, life
 from trading.venues.base import VenueUnavailable, VenueUnknownOutcome
 from trading.venues.paper import PaperVenue
@@ -107,7 +116,7 @@ def second_account(first: Account, *, name: str = "Second", **changes: Any) -> A
 
 
 def open_account(account: Account) -> Account:
-    """Store an account that is not stored yet, as the first start does: its first period, what is latched, its switch."""
+    """Store an account that is not stored yet, as the first start does: period, latch and switch."""
     account.save(force_insert=True)
     now = account.created_at
     life.begin_period(account, began_by="opened", opening_balance=account.initial_balance, now=now)

@@ -89,6 +89,24 @@ def leave(
     )
 
 
+def cancel(
+    ticket: str, magic: int = 77, *, symbol: str = SYMBOL, deadline: datetime | None = None
+) -> OrderRequest:
+    """The cancel of a waiting entry."""
+    return OrderRequest(
+        magic=magic,
+        action=Action.CANCEL,
+        symbol=symbol,
+        side=Side.LONG,
+        lots=D(2),
+        stop=None,
+        target=None,
+        deadline=deadline or at(1e6),
+        ticket=ticket,
+        comment="flatten",
+    )
+
+
 def state(venue: PaperVenue) -> tuple[object, ...]:
     """Everything a venue shows; two venues that agree in it are the same to whoever uses them."""
     return (
@@ -96,5 +114,6 @@ def state(venue: PaperVenue) -> tuple[object, ...]:
         venue.deals(after=""),
         venue.resting(),
         venue.exposed(),
+        venue.margin_free(START),
         [venue.find(magic) for magic in range(1, 40)],
     )

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.candles import Row, make_candles
-from tests.venues.orders import START_MS, SYMBOL, at, entry, leave, state
-from trading.core.types import Candles, Deal, ExitReason, OrderRequest, Side, utc_from_ms
+from tests.venues.orders import START_MS, SYMBOL, at, cancel, entry, leave, state
+from trading.core.types import Candles, Deal, DealKind, ExitReason, OrderRequest, Side, utc_from_ms
 from trading.models import Account
 from trading.services import bootstrap
 from trading.services.paper import RowBook
@@ -335,6 +335,194 @@ def test_deals_after_a_number(holding: PaperVenue) -> None:
     assert holding.deals(after=everything[1].deal) == []
 
 
+# -- cancels ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """An entry sent half a minute before the bar of minute 1, a cancel, the bars, and the deals they make."""
+
+    name: str
+    cancelled: float
+    bars: list[Row]
+    deals: list[str]
+    seen: int = 1
+    resting_after: bool = False
+    latency: float = 0.0
+
+
+CANCELS = [
+    Cancel("before its bar opened it ends at once", 0.75, [100.0, 100.0], []),
+    Cancel("in the instant its bar opens it comes first", 1.0, [100.0, 100.0], []),
+    Cancel(
+        "after its bar opened it comes too late",
+        1.0 + 1 / 60_000,
+        [100.0, 100.0],
+        [LONG_IN],
+        resting_after=True,
+    ),
+    Cancel(
+        "it ends what the thin bars before it left",
+        2.5,
+        [THIN] * 4,
+        [
+            "in 0.5 100.15 0 -0.05 @1",
+            "in 0.5 100.15 0 -0.05 @2",
+        ],
+        resting_after=True,
+    ),
+    Cancel(
+        "bars that were seen already cannot come again",
+        2.0,
+        [THIN] * 4,
+        [
+            "in 0.5 100.15 0 -0.05 @1",
+        ],
+        seen=2,
+    ),
+    Cancel("it travels as an order does", 0.75, [100.0, 100.0], [LONG_IN], resting_after=True, latency=0.5),
+]
+
+
+@pytest.mark.parametrize("case", CANCELS, ids=lambda case: case.name)
+def test_a_cancel_ends_what_was_not_filled_before_it_came(make_venue: Venues, case: Cancel) -> None:
+    book = MemoryBook()
+    venue = make_venue(book=book, latency=timedelta(minutes=case.latency))
+    ticket = venue.send(entry(), fencing=1, now=at(0.5)).ticket
+    bars = make_candles([100.0, *case.bars], start_ms=START_MS)
+    venue.advance(SYMBOL, bars[: case.seen])
+    assert venue.send(cancel(ticket), fencing=1, now=at(case.cancelled)).ticket == ticket
+    assert venue.resting() == (frozenset({1}) if case.resting_after else frozenset())
+    venue.advance(SYMBOL, bars[case.seen :])
+    assert [written(deal) for deal in venue.deals(after="")] == case.deals
+    assert not venue.resting()
+    assert venue.find(77) == ticket
+    assert [line.magic for line in book.entries if line.kind == "order"] == [1, 77]
+    again = make_venue(book=book, latency=timedelta(minutes=case.latency))
+    assert state(again) == state(venue)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"ticket": "9"}, "no_order"),
+        ({"symbol": "TEN-USD"}, "no_order"),
+        ({"symbol": "Y-USD"}, "unknown_symbol"),
+        ({"deadline": at(0.4)}, "expired"),
+    ],
+)
+def test_a_cancel_must_name_an_order_that_waits(
+    make_venue: Venues, change: dict[str, object], code: str
+) -> None:
+    venue = make_venue()
+    ticket = venue.send(entry(), fencing=1, now=at(0.5)).ticket
+    with pytest.raises(VenueRejected) as refused:
+        venue.send(replace(cancel(ticket), **change), fencing=1, now=at(0.5))
+    assert refused.value.code == code
+    assert (venue.resting(), venue.find(77)) == ({1}, None)
+
+
+def test_an_order_that_is_gone_cannot_be_cancelled(holding: PaperVenue) -> None:
+    with pytest.raises(VenueRejected) as refused:
+        holding.send(cancel("1"), fencing=1, now=at(1.5))
+    assert refused.value.code == "no_order"
+    assert holding.view(now=at(2)).positions
+
+
+def test_a_close_that_waits_is_not_cancelled(holding: PaperVenue) -> None:
+    """Its ticket is the position's; whoever flattens must never take back a close."""
+    holding.send(leave("1"), fencing=1, now=at(1.5))
+    with pytest.raises(VenueRejected) as refused:
+        holding.send(cancel("1"), fencing=1, now=at(1.5))
+    assert refused.value.code == "no_order"
+    assert holding.resting() == {99}
+
+
+# -- margin -----------------------------------------------------------------------------------
+
+
+def test_margin_is_the_dearest_price_of_the_bracket(make_venue: Venues) -> None:
+    venue = make_venue()
+    assert venue.margin(entry(lots="2")) == D("204.00")
+    assert venue.margin(entry(side=Side.SHORT, lots="2")) == D("204.00")
+    # 0.3 lots of ten units at 1250.
+    assert venue.margin(entry(symbol="TEN-USD", lots="0.3", stop="1200", target="1250")) == D(3750)
+    assert (venue.margin(leave("1")), venue.margin(cancel("1"))) == (0, 0)
+    with pytest.raises(VenueRejected):
+        venue.margin(entry(symbol="Y-USD"))
+
+
+@pytest.mark.parametrize(("rate", "bound"), [("1", "204.00"), ("0.3", "61.20"), ("0.33333", "68.00")])
+def test_margin_follows_the_rate_and_is_rounded_up(make_venue: Venues, rate: str, bound: str) -> None:
+    venue = make_venue()
+    venue.instruments = {SYMBOL: replace(venue.instruments[SYMBOL], margin_rate=D(rate))}
+    assert venue.margin(entry(lots="2")) == D(bound)
+
+
+def test_what_is_held_and_what_waits_binds_margin(make_venue: Venues) -> None:
+    venue = make_venue()
+    assert venue.margin_free(at(0)) == 10_000
+    venue.send(entry(), fencing=1, now=at(0.5))
+    assert venue.margin_free(at(0.5)) == 10_000 - D(204)
+    advanced(venue, [THIN])
+    view = venue.view(now=at(2))
+    (held,) = view.positions
+    # Half a lot is held at its present price, one and a half still wait.
+    assert venue.margin_free(at(2)) == view.equity - held.price * held.lots - D(153)
+
+
+# -- money paid in and out --------------------------------------------------------------------
+
+
+def test_money_is_a_line_of_the_book(holding: PaperVenue) -> None:
+    before = holding.view(now=at(2))
+    paid = holding.pay(D("-250.55"), at(2), comment="L-7")
+    assert (paid.kind, paid.profit, paid.deal, paid.details) == (
+        DealKind.BALANCE,
+        D("-250.55"),
+        holding.deals(after="")[-1].deal,
+        {"comment": "L-7"},
+    )
+    assert holding.deals(after="")[-1] == paid
+    assert holding.deals(after=paid.deal) == []
+    after = holding.view(now=at(2))
+    assert (after.balance, after.equity) == (before.balance - D("250.55"), before.equity - D("250.55"))
+    assert after.positions == before.positions
+    again = PaperVenue(
+        number="1",
+        currency="USD",
+        initial_balance=D(10_000),
+        instruments=holding.instruments,
+        book=holding._book,
+    )
+    assert state(again) == state(holding)
+
+
+@pytest.mark.parametrize("amount", ["0", "0.001", "-10000.01", "NaN", "Infinity", "-Infinity"])
+def test_money_that_cannot_be_paid_is_refused(make_venue: Venues, amount: str) -> None:
+    book = MemoryBook()
+    venue = make_venue(book=book)
+    with pytest.raises(ValueError, match=r"amount|paid out"):
+        venue.pay(D(amount), at(0))
+    assert (venue.view(now=at(0)).balance, book.entries) == (10_000, [])
+
+
+def test_a_desk_that_was_succeeded_pays_nothing(make_venue: Venues) -> None:
+    book = MemoryBook()
+    sleeper = make_venue(book=book)
+    sleeper.fence(1)
+    make_venue(book=book).fence(2)
+    with pytest.raises(VenueUnavailable):
+        sleeper.pay(D(5), at(1))
+    assert make_venue(book=book).view(now=at(1)).balance == 10_000
+
+
+def test_another_login_keeps_the_book(holding: PaperVenue) -> None:
+    before = holding.view(now=at(2))
+    holding.log_in("2")
+    assert holding.view(now=at(2)) == replace(before, number="2")
+
+
 def test_a_lower_fencing_number_is_refused(make_venue: Venues) -> None:
     book = MemoryBook()
     make_venue(book=book).fence(5)
@@ -376,7 +564,7 @@ def steps(draw: st.DrawFn) -> list[tuple[str, int, float, float]]:
     """What happens minute by minute: an order, a close, or nothing, then a bar that may be absent or thin."""
     length = draw(st.integers(12, 30))
     step = st.tuples(
-        st.sampled_from(["long", "short", "close", "part", "twice", "none"]),
+        st.sampled_from(["long", "short", "close", "part", "twice", "cancel", "pay", "draw", "none"]),
         st.integers(0, 3),
         st.floats(-4, 4, allow_nan=False),
         st.sampled_from([-1.0, 0.0, 3.0, 15.0, 1e6]),
@@ -397,6 +585,13 @@ def act(venue: PaperVenue, what: str, which: int, magic: int, minute: int) -> No
             held = positions[which % len(positions)]
             lots = "0.01" if what == "part" else str(held.lots)
             venue.send(leave(held.ticket, magic, side=held.side.opposite, lots=lots), fencing=1, now=now)
+        elif what == "cancel":
+            tickets = [venue.find(number) for number in sorted(venue.resting())]
+            venue.send(
+                cancel(tickets[which % len(tickets)] or "" if tickets else "1", magic), fencing=1, now=now
+            )
+        elif what in ("pay", "draw"):
+            venue.pay(D(which + 1) * (1 if what == "pay" else -1), now, comment=f"L-{magic}")
     except VenueRejected:
         return
 
@@ -429,7 +624,7 @@ def test_the_book_read_at_any_moment_shows_the_same(
     # Read in one go at the end, bars in one go: the same again.
     deals = venue.deals(after="")
     lots: dict[str, D] = {}
-    for deal in deals:
+    for deal in (deal for deal in deals if deal.kind is DealKind.FILL):
         lots[deal.ticket] = lots.get(deal.ticket, D(0)) + (deal.lots if deal.entry else -deal.lots)
     assert {ticket: left for ticket, left in lots.items() if left} == {
         position.ticket: position.lots for position in venue.view(now=at(0)).positions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from trading.core.types import AccountView, Deal, OrderRequest, Placed
@@ -32,7 +33,8 @@ class Venue(Protocol):
     def send(self, request: OrderRequest, *, fencing: int, now: datetime) -> Placed:
         """Hand over one order. Raises VenueRejected, VenueUnavailable or VenueUnknownOutcome.
 
-        The venue has no idempotency key: sending the same ``magic`` twice makes two orders.
+        The venue has no idempotency key: sending the same ``magic`` twice makes two orders.  A CANCEL of an
+        order that rests no more is rejected with the code "no_order"; one that is taken may still come too late.
         """
         ...
 
@@ -49,5 +51,16 @@ class Venue(Protocol):
         ...
 
     def deals(self, *, after: str) -> list[Deal]:
-        """Every deal booked after deal number ``after`` ("" for all), oldest first."""
+        """Every deal booked after deal number ``after`` ("" for all), oldest first; money paid in or out too."""
+        ...
+
+    def margin(self, request: OrderRequest) -> Decimal:
+        """What the order would bind, by the venue's own calculation, in account currency; 0 unless it opens.
+
+        Raises VenueRejected for a symbol that is not traded there.
+        """
+        ...
+
+    def margin_free(self, now: datetime) -> Decimal:
+        """Equity less what positions and waiting entries bind, in account currency; may be below 0."""
         ...

@@ -3,7 +3,8 @@
 It behaves as a broker does, traps included: it keeps a book of its own, it has no idempotency key
 (the same ``magic`` twice makes two orders), and it refuses an order whose fencing number is lower
 than one it has seen. A market order fills at the open of the first bar that opens after it arrived;
-inside one bar the stop comes before the target; a gap through the stop fills at the open.
+inside one bar the stop comes before the target; a gap through the stop fills at the open. A cancel ends
+what no bar has filled that opened before it arrived. It is its own bank: money is paid in and out here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from trading.core.brackets import MINUTE_MS, end_on, touched
@@ -21,6 +22,7 @@ from trading.core.types import (
     Action,
     Candles,
     Deal,
+    DealKind,
     ExitReason,
     Instrument,
     OrderRequest,
@@ -43,12 +45,16 @@ PRICE_LASTS = timedelta(minutes=10)
 
 @dataclass(slots=True, kw_only=True)
 class _Resting:
-    """A market order waiting for its bar, or for the rest of its volume."""
+    """A market order waiting for its bar, or for the rest of its volume.
+
+    until_ms: when a cancel of it arrived; no bar that opens then or later fills it.
+    """
 
     request: OrderRequest
     ticket: str
     from_ms: int
     left: Decimal
+    until_ms: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,12 +112,14 @@ class PaperVenue:
     # -- the common protocol ------------------------------------------------------------------
 
     def send(self, request: OrderRequest, *, fencing: int, now: datetime) -> Placed:
-        """Take a market order; see ``Venue.send``. Rejections carry a word for what is wrong."""
+        """Take a market order or a cancel; see ``Venue.send``. Rejections carry a word for what is wrong."""
         if fencing < self._head.fencing:
             raise VenueRejected("stale_sender", f"fencing number {fencing} is below {self._head.fencing}")
         self._check(request, now)
-        ticket = request.ticket if request.action is Action.CLOSE else str(self._head.sequence + 1)
+        ticket = str(self._head.sequence + 1) if request.action is Action.OPEN else request.ticket
         self._note("order", request.magic, ticket, order_body(request), now)
+        if request.action is Action.CANCEL:
+            self._end_unfillable(request, now)
         self._commit(fencing=fencing)
         return Placed(ticket=ticket, accepted_at=now)
 
@@ -145,6 +153,38 @@ class PaperVenue:
         while start and int(self._deals[start - 1].deal) >= first:
             start -= 1
         return self._deals[start:]
+
+    def margin(self, request: OrderRequest) -> Decimal:
+        """See ``Venue.margin``. What the order will meet is not known: the dearest price inside its bracket counts."""
+        if request.action is not Action.OPEN or request.stop is None or request.target is None:
+            return ZERO
+        return self._bound(request.symbol, request.lots, max(request.stop, request.target))
+
+    def margin_free(self, now: datetime) -> Decimal:
+        view = self.view(now=now)
+        held = sum((self._bound(p.symbol, p.lots, p.price) for p in view.positions), ZERO)
+        entries = (replace(o.request, lots=o.left) for o in self._resting.values())
+        return view.equity - held - sum((self.margin(entry) for entry in entries), ZERO)
+
+    # -- the bank -----------------------------------------------------------------------------
+
+    def pay(self, amount: Decimal, now: datetime, *, comment: str = "") -> Deal:
+        """Book money paid in (above 0) or out (below 0); ``comment`` comes back in the deal's details.
+
+        amount: in account currency, to the cent.  Nothing here knows a payment that was asked for twice.
+        Raises ValueError for an amount that cannot be paid, VenueUnavailable as ``send`` does.
+        """
+        if not amount.is_finite() or not amount or amount != amount.quantize(CENT):
+            raise ValueError(f"an amount must be money above or below 0, to the cent, was {amount}")
+        if self._balance + amount < 0:
+            raise ValueError(f"{-amount} cannot be paid out of {self._balance}")
+        self._note("balance", 0, "", {"amount": str(amount), "comment": comment}, now)
+        self._commit(fencing=self._head.fencing)
+        return self._deals[-1]
+
+    def log_in(self, number: str) -> None:
+        """Go on under another login; the book stays the same."""
+        self.number = number
 
     # -- the simulation -----------------------------------------------------------------------
 
@@ -187,6 +227,9 @@ class PaperVenue:
     def _fill(self, order: _Resting, opened: float, volume: float, open_ms: int) -> None:
         request = order.request
         at = utc_from_ms(open_ms)
+        if order.until_ms is not None and open_ms >= order.until_ms:
+            self._note("closed", request.magic, order.ticket, {"why": "cancelled"}, at)
+            return
         if request.action is Action.CLOSE:
             held = self._held.get(order.ticket)
             if held is None:
@@ -232,6 +275,13 @@ class PaperVenue:
         )
         if held.ticket not in self._held and self._entry_of(held.ticket) is not None:
             self._note("closed", held.magic, held.ticket, {"why": "its position was closed"}, at)
+
+    def _end_unfillable(self, cancel: OrderRequest, now: datetime) -> None:
+        """End a cancelled entry at once when no bar can come any more that opened before the cancel arrived."""
+        order = self._entry_of(cancel.ticket)
+        seen_to = self._marks.get(cancel.symbol, (0, ""))[0]
+        if order and order.until_ms is not None and max(order.from_ms, seen_to) >= order.until_ms:
+            self._note("closed", order.request.magic, order.ticket, {"why": "cancelled"}, now)
 
     def _entry_of(self, ticket: str) -> _Resting | None:
         """The order that still enlarges a position, if its volume was not yet to be had."""
@@ -280,12 +330,26 @@ class PaperVenue:
         gross = (price - held.entry) * held.side.sign * lots * self.instruments[held.symbol].contract_size
         return gross.quantize(CENT, rounding=ROUND_HALF_UP)
 
+    def _bound(self, symbol: str, lots: Decimal, price: Decimal) -> Decimal:
+        """Margin of so many lots at a price, rounded up to the cent."""
+        spec = self._spec(symbol)
+        raw = price * lots * spec.contract_size * spec.margin_rate
+        return raw.quantize(CENT, rounding=ROUND_CEILING)
+
+    def _spec(self, symbol: str) -> Instrument:
+        if (spec := self.instruments.get(symbol)) is None:
+            raise VenueRejected("unknown_symbol", f"{symbol} is not traded here")
+        return spec
+
     def _check(self, request: OrderRequest, now: datetime) -> None:
-        spec = self.instruments.get(request.symbol)
-        if spec is None:
-            raise VenueRejected("unknown_symbol", f"{request.symbol} is not traded here")
+        spec = self._spec(request.symbol)
         if now > request.deadline:
             raise VenueRejected("expired", f"the order's deadline was {request.deadline}")
+        if request.action is Action.CANCEL:
+            order = self._entry_of(request.ticket)
+            if order is None or order.request.symbol != request.symbol:
+                raise VenueRejected("no_order", f"order {request.ticket} does not wait in {request.symbol}")
+            return
         if request.action is Action.CLOSE:
             held = self._held.get(request.ticket)
             if held is None or held.symbol != request.symbol:
@@ -353,13 +417,9 @@ class PaperVenue:
     def _apply(self, entry: Entry) -> None:
         """Change the live state by one line of the book; the only way it ever changes."""
         if entry.kind == "order":
-            request = order_request(entry)
-            self._by_magic.setdefault(entry.magic, entry.ticket)
-            from_ms = _next_minute(ms_from_utc(entry.at) + self.latency_ms)
-            key = f"{entry.sequence}"
-            self._resting[key] = _Resting(
-                request=request, ticket=entry.ticket, from_ms=from_ms, left=request.lots
-            )
+            self._apply_order(entry)
+        elif entry.kind == "balance":
+            self._apply_balance(entry)
         elif entry.kind == "closed":
             self._resting = {
                 key: order
@@ -368,6 +428,39 @@ class PaperVenue:
             }
         else:
             self._apply_deal(entry)
+
+    def _apply_order(self, entry: Entry) -> None:
+        request = order_request(entry)
+        self._by_magic.setdefault(entry.magic, entry.ticket)
+        arrived_ms = ms_from_utc(entry.at) + self.latency_ms
+        if request.action is Action.CANCEL:
+            order = self._entry_of(entry.ticket)
+            if order is not None:
+                order.until_ms = min(arrived_ms, order.until_ms or arrived_ms)
+            return
+        self._resting[f"{entry.sequence}"] = _Resting(
+            request=request, ticket=entry.ticket, from_ms=_next_minute(arrived_ms), left=request.lots
+        )
+
+    def _apply_balance(self, entry: Entry) -> None:
+        deal = Deal(
+            deal=str(entry.sequence),
+            ticket="",
+            magic=0,
+            symbol="",
+            side=Side.LONG,
+            entry=False,
+            lots=ZERO,
+            price=ZERO,
+            profit=Decimal(entry.body["amount"]),
+            commission=ZERO,
+            swap=ZERO,
+            at=entry.at,
+            kind=DealKind.BALANCE,
+            details={"comment": entry.body["comment"]},
+        )
+        self._deals.append(deal)
+        self._balance += deal.profit
 
     def _apply_deal(self, entry: Entry) -> None:
         body = entry.body

@@ -12,7 +12,11 @@ from trading.core.types import Action, OrderRequest, Side
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of the book: ``kind`` is "order", "deal" or "closed" (an order that rests no more)."""
+    """One line of the book.
+
+    kind: "order" (one that was taken, a cancel too), "deal", "closed" (an order that rests no more) or
+    "balance" (money paid in or out).
+    """
 
     sequence: int
     kind: str
