@@ -217,7 +217,8 @@ class Instrument:
     commission_rate: fraction of notional per side (0.000325 is 0.0325 %).
     spread_bp: full bid/ask spread in basis points.  slippage_bp: extra cost per market fill.
     margin_rate: margin as a fraction of notional, as the venue works it out (1 is no leverage).
-    group: markets of one group are taken to fall together.
+    group: markets of one group are taken to fall together.  gap_buffer_bp: how far beyond its stop a fill is
+    counted at least; an account's limits can only raise it.
     """
 
     symbol: str
@@ -231,6 +232,7 @@ class Instrument:
     slippage_bp: Decimal
     margin_rate: Decimal = Decimal(1)
     group: str = "crypto"
+    gap_buffer_bp: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,9 @@ class Market(models.Model):
     spread_bp = fraction(default="2.5")
     slippage_bp = fraction(default="0.5")
     margin_rate = fraction(default=1, help_text="margin as a fraction of notional, as the venue takes it")
+    gap_buffer_bp = fraction(
+        default=175, help_text="how far beyond its stop a fill is counted; covers 99.9 % of the worst minutes"
+    )
     group = models.CharField(max_length=20, default="crypto", help_text="markets that fall together")
     fetched_to_ms = models.BigIntegerField(
         null=True, help_text="every closed minute opening before this is stored or known to be without trades"
@@ -64,6 +67,7 @@ class Market(models.Model):
             slippage_bp=self.slippage_bp,
             margin_rate=self.margin_rate,
             group=self.group,
+            gap_buffer_bp=self.gap_buffer_bp,
         )
 
 

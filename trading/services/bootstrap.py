@@ -23,6 +23,9 @@ PROGRAMME = "ftmo-2-step-challenge"
 BALANCE = Decimal("100000.00")
 # Units of the coin in one lot at FTMO since 2025-07-28; a coin that is not named has 1.
 CONTRACTS = {"ETH": Decimal(10)}
+# Covers 99.9 % of the 1,000 worst minutes of each market: `python -m bench.worst_moves`, docs/guard_proof.md.
+GAP_BUFFERS_BP = {"BTC": Decimal(10), "ETH": Decimal(20), "SOL": Decimal(85), "TEST": Decimal(10)}
+GAP_BUFFER_BP = Decimal(175)
 COMMISSION = Decimal("0.000325")
 SWITCHED_OFF = frozenset({"buy_and_hold"})
 VERSION_NUMBERS = (
@@ -141,6 +144,7 @@ def _market(source: str, symbol: str) -> str:
             "enabled": False,  # `_show` decides
             "contract_size": CONTRACTS.get(coin, Decimal(1)),
             "commission_rate": COMMISSION,
+            "gap_buffer_bp": GAP_BUFFERS_BP.get(coin, GAP_BUFFER_BP),
         },
     )
     return key if created else ""
