@@ -10,7 +10,7 @@ from tests.services.worlds import NOW, SECOND, World, make_intent, make_signal
 from trading.core.gate import RULES
 from trading.core.types import AccountView, Decision, Mode, TradingState
 from trading.models import Account, AccountDay, Market, OrderIntent, ProgrammeVersion, Signal
-from trading.services import risk
+from trading.services import days
 from trading.services.decisions import checks_body, decide_entry, draft_of
 from trading.services.kill_switch import Effective
 
@@ -50,7 +50,7 @@ def decide(
 @pytest.fixture
 def signal(world: World) -> Signal:
     """A signal about which everything is in order."""
-    risk.ensure_day(world.account, view=view(world.account), now=NOW)
+    days.ensure_day(world.account, view=view(world.account), now=NOW)
     return make_signal(world, approved=False)
 
 
@@ -123,7 +123,7 @@ def test_asked_again_the_own_rows_do_not_count(world: World, signal: Signal) -> 
 
 
 def test_what_is_on_its_way_elsewhere_takes_up_room(wide_world: World) -> None:
-    risk.ensure_day(wide_world.account, view=view(wide_world.account), now=NOW)
+    days.ensure_day(wide_world.account, view=view(wide_world.account), now=NOW)
     first, *others = wide_world.markets.values()
     wish = make_signal(wide_world, market=first, approved=False)
     for market in others[:2]:

@@ -21,7 +21,7 @@ from trading.core.types import AccountView, IntentState, ms_from_utc, utc_from_m
 from trading.models import Account, DeskStatus, OrderIntent
 from trading.selectors import risk as risk_selectors
 from trading.selectors import rows
-from trading.services import claims, events, kill_switch, leases, paper, reconcile, risk
+from trading.services import claims, days, events, kill_switch, leases, paper, reconcile, risk
 from trading.venues.base import VenueRejected, VenueUnavailable, VenueUnknownOutcome
 from trading.venues.paper import PaperVenue
 
@@ -227,7 +227,7 @@ class Desk:
             return
         midnight = ms_from_utc(clock.bounds(today)[0])
         if all(seen_to >= midnight for seen_to in seat.venue.exposed().values()):
-            risk.ensure_day(account, view=view, now=now)
+            days.ensure_day(account, view=view, now=now)
             seat.day = str(today)
 
     def _seat(self, account: Account) -> _Seat:
