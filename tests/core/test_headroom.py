@@ -69,7 +69,7 @@ def test_the_floor_that_the_coming_midnight_brings(make_headroom: Make) -> None:
     """V3 and V4: legal at 23:59, a breach at 00:00."""
     room = make_headroom(initial=D(200000), day=day("200000"), account=account("204000", "191000"))
     assert room.level is not Level.BREACH
-    assert room.next_daily_floor == D(194000)
+    assert room.next_floor == D(194000)
     tomorrow = make_headroom(initial=D(200000), day=day("204000"), account=account("204000", "191000"))
     assert tomorrow.level is Level.BREACH
 

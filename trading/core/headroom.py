@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
-from trading.core.costs import commission, stop_fill
+from trading.core.exits import falls_at_stops
 from trading.core.guards import CENT, aware, finite, flag, not_negative, positive
 from trading.core.programme import (
     Programme,
@@ -29,7 +29,6 @@ from trading.core.types import (
     Limits,
     Pending,
     Position,
-    Side,
 )
 
 AMBER_FROM = Decimal("0.50")
@@ -44,13 +43,17 @@ class Headroom:
     """What may still be lost, and how it is made up; money in account currency.
 
     daily_floor, total_floor: as they hold now.  next_floor: the higher of both as it will hold from the coming
-    midnight if nothing closes before.  floor: the highest that counts now, the coming one included during
-    the last hour of the day.  worst_case: equity after every open position is closed at its stop with costs,
-    and every order on its way or of unknown outcome has lost its full risk.  at_stops: the part of that fall
-    which open positions cause.  to_daily, to_total: from the worst case to each floor, 0 when it is reached.
-    headroom: from the worst case to ``floor``, 0 when it is reached.  daily_limit, total_limit: the whole of
-    each limit.  used_daily, used_total: fraction of each limit used at the worst case, 0 while nothing is
-    lost, above 1 beyond the floor.  used_equity: the larger fraction that equity itself has used.
+    midnight if nothing closes before.  next_floor_at_stops: the same when every position whose stop lies in
+    profit has closed there before, which makes its gain part of the balance.  floor: the highest that counts
+    now, next_floor_at_stops included during the last hour of the day.
+    worst_case: equity after every open position is closed at its stop with costs, and every order on its way
+    or of unknown outcome has lost its full risk; where open profit does not count to the daily limit, the
+    balance once those that lose there have closed and those that gain have not, if that is less.
+    at_stops: the part of that fall which open positions cause.  to_daily, to_total: from the worst case to each
+    floor, 0 when it is reached.  headroom: from the worst case to ``floor``, 0 when it is reached.
+    daily_limit, total_limit: the whole of each limit.  used_daily, used_total: fraction of each limit used at
+    the worst case, 0 while nothing is lost, above 1 beyond the floor.  used_equity: the larger fraction that
+    equity itself has used (of the daily limit the balance, where open profit does not count and it is lower).
     gone_daily: already lost since the day's start.  breach: the limit that equity has broken.
     naked: tickets of positions without a stop; they leave no headroom.
     """
@@ -58,6 +61,7 @@ class Headroom:
     daily_floor: Decimal
     total_floor: Decimal
     next_floor: Decimal
+    next_floor_at_stops: Decimal
     floor: Decimal
     equity: Decimal
     worst_case: Decimal
@@ -118,43 +122,95 @@ def headroom(
     """Work out the headroom of an account.
 
     instruments: by position symbol.  pending: orders on their way, counted at full risk.
-    A position without a stop may lose everything: worst case 0, nothing left.
-    Raises ValueError when any number is not finite or out of its range, or a position's market is not
+    A position without a stop may lose everything: worst case 0, nothing left.  Swap that was booked is in
+    equity; swap of a night to come is not counted, since no instrument carries its rate.
+    Raises ValueError when any number is missing, not finite or out of its range, or a position's market is not
     among ``instruments``: an account that cannot be read has no headroom number.
     Source: docs/risk_rules.md#headroom.
     """
-    equity = not_negative("equity", account.equity)
-    balance = positive("balance", account.balance)
-    if not isinstance(account.positions, tuple):
+    try:
+        seen = _with_peak(day, not_negative("equity", account.equity), programme)
+        held = _held(account.positions, falls_at_stops(account.positions, instruments, limits.gap_buffer_bp))
+        return _room(
+            account=account,
+            day=seen,
+            initial=initial,
+            programme=programme,
+            held=held,
+            coming=_pending(pending),
+            minutes=_minutes(aware("now", now), programme),
+        )
+    except (ArithmeticError, AttributeError, TypeError) as error:
+        raise ValueError(f"the account cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What open positions do at their stops.
+
+    falls: how much further equity falls.  losses, gains: what those that lose, and those that gain, bring to
+    the balance by closing there; losses at most 0, gains at least 0.  naked: tickets without a stop.
+    """
+
+    falls: Decimal
+    losses: Decimal
+    gains: Decimal
+    naked: tuple[str, ...]
+
+
+def _held(positions: tuple[Position, ...], falls: list[Decimal]) -> _Held:
+    if not isinstance(positions, tuple):
         # Whatever stands for "no answer" must not look like "no positions".
-        raise ValueError(f"positions must be a tuple, was {account.positions!r}")
-    seen = _with_peak(day, equity) if programme.watches_peak else day
-    to_day, to_end = daily_floor(seen, initial, programme), total_floor(seen, initial, programme)
-    coming = effective_floor(
-        begin_day(seen, day=seen.day, balance=balance, equity=equity), initial, programme
-    )
-    minutes = _minutes(aware("now", now), programme)
-    floor = max(to_day, to_end, coming) if minutes <= LAST_MINUTES else max(to_day, to_end)
-    naked = tuple(p.ticket for p in account.positions if p.stop is None)
-    at_stops = sum((_at_stop(p, instruments, limits) for p in account.positions), ZERO)
-    known, unknown = _pending(pending, lost=False), _pending(pending, lost=True)
-    worst = equity - at_stops - known - unknown
-    if naked:
+        raise ValueError(f"positions must be a tuple, was {positions!r}")
+    gains = losses = ZERO
+    for position, fall in zip(positions, falls, strict=True):
+        swap = position.swap
+        if type(swap) is not Decimal or not swap.is_finite():
+            finite("swap", swap)
+        result = position.profit + swap - fall
+        if result < ZERO:
+            losses += result
+        else:
+            gains += result
+    naked = tuple(p.ticket for p in positions if p.stop is None)
+    return _Held(sum(falls, ZERO), losses, gains, naked)
+
+
+def _room(
+    *,
+    account: AccountView,
+    day: DayStart,
+    initial: Decimal,
+    programme: Programme,
+    held: _Held,
+    coming: tuple[Decimal, Decimal],
+    minutes: int,
+) -> Headroom:
+    equity, balance = account.equity, positive("balance", account.balance)
+    to_day, of_day = daily_floor(day, initial, programme), daily_limit(day, initial, programme)
+    to_end, of_all = total_floor(day, initial, programme), total_limit(initial, programme)
+    next_floor = _next_floor(day, balance, equity, initial, programme)
+    at_most = _next_floor(day, balance + held.gains, equity, initial, programme)
+    floor = max(to_day, to_end, at_most) if minutes <= LAST_MINUTES else max(to_day, to_end)
+    worst, counted = equity - held.falls - sum(coming), equity
+    if not flag("open profit counts", programme.daily_counts_open):
+        worst = min(worst, balance + held.losses - sum(coming))
+        counted = min(balance, equity)
+    if held.naked:
         worst = min(worst, ZERO)
-        at_stops = equity
-    of_day, of_all = daily_limit(seen, initial, programme), total_limit(initial, programme)
     used_daily, used_total = _used(to_day, worst, of_day), _used(to_end, worst, of_all)
-    breach = breach_of(balance=balance, equity=equity, day=seen, initial=initial, programme=programme)
+    breach = breach_of(balance=balance, equity=equity, day=day, initial=initial, programme=programme)
     return Headroom(
         daily_floor=to_day,
         total_floor=to_end,
-        next_floor=coming,
+        next_floor=next_floor,
+        next_floor_at_stops=at_most,
         floor=floor,
         equity=equity,
         worst_case=worst,
-        at_stops=at_stops,
-        pending_risk=known,
-        unknown_risk=unknown,
+        at_stops=equity if held.naked else held.falls,
+        pending_risk=coming[0],
+        unknown_risk=coming[1],
         to_daily=max(worst - to_day, ZERO),
         to_total=max(worst - to_end, ZERO),
         headroom=max(worst - floor, ZERO),
@@ -162,18 +218,28 @@ def headroom(
         total_limit=of_all,
         used_daily=used_daily,
         used_total=used_total,
-        used_equity=max(_used(to_day, equity, of_day), _used(to_end, equity, of_all)),
-        gone_daily=max(to_day + of_day - equity, ZERO),
+        used_equity=max(_used(to_day, counted, of_day), _used(to_end, equity, of_all)),
+        gone_daily=max(to_day + of_day - counted, ZERO),
         breach=breach,
         level=level_of(max(used_daily, used_total), breach=bool(breach)),
         minutes_to_reset=minutes,
-        naked=naked,
+        naked=held.naked,
     )
 
 
-def _with_peak(day: DayStart, equity: Decimal) -> DayStart:
+def _with_peak(day: DayStart, equity: Decimal, programme: Programme) -> DayStart:
     """The day with the equity of this instant counted as a peak; an unknown peak stays unknown."""
-    return day if day.peak_equity is None else replace(day, peak_equity=max(day.peak_equity, equity))
+    if not programme.watches_peak or day.peak_equity is None:
+        return day
+    return replace(day, peak_equity=max(finite("highest equity", day.peak_equity), equity))
+
+
+def _next_floor(
+    day: DayStart, balance: Decimal, equity: Decimal, initial: Decimal, programme: Programme
+) -> Decimal:
+    """The higher floor of a day that begins so; one that begins with nothing is taken to begin with a cent."""
+    begun = begin_day(day, day=day.day, balance=balance, equity=max(equity, CENT))
+    return effective_floor(begun, initial, programme)
 
 
 def level_of(used: Decimal, *, breach: bool) -> Level:
@@ -191,30 +257,21 @@ def level_of(used: Decimal, *, breach: bool) -> Level:
     return Level.AMBER if share >= AMBER_FROM else Level.GREEN
 
 
-def _at_stop(position: Position, instruments: Mapping[str, Instrument], limits: Limits) -> Decimal:
-    """How much further equity falls when this position is closed at its stop, at least 0."""
-    if position.stop is None:
-        return ZERO
-    instrument = instruments.get(position.symbol)
-    if instrument is None:
-        raise ValueError(f"no instrument is known for the open position in {position.symbol}")
-    side = Side(position.side)
-    price, stop = positive("price", position.price), positive("stop", position.stop)
-    # A stop that the price has already passed fills at the price, not at the stop.
-    base = min(price, stop) if side is Side.LONG else max(price, stop)
-    fill = stop_fill(side, base, instrument, limits.gap_buffer_bp)
-    lots = positive("lots", position.lots)
-    exposure = lots * positive("contract size", instrument.contract_size) * side.sign
-    by_profit = finite("profit", position.profit) - (fill - positive("entry", position.entry)) * exposure
-    by_price = (price - fill) * exposure
-    finite("swap", position.swap)
-    loss = max(by_profit, by_price, ZERO) + commission(lots, fill, instrument)
-    return loss.quantize(CENT, rounding=ROUND_CEILING)
+def fall_at_stop(position: Position, instruments: Mapping[str, Instrument], limits: Limits) -> Decimal:
+    """How much further equity falls when this position is closed at its stop, at least 0; 0 without a stop."""
+    return falls_at_stops((position,), instruments, limits.gap_buffer_bp)[0]
 
 
-def _pending(pending: Sequence[Pending], *, lost: bool) -> Decimal:
-    risks = [(flag("unknown outcome", p.unknown), not_negative("risk on its way", p.risk)) for p in pending]
-    return sum((risk for unknown, risk in risks if unknown is lost), ZERO)
+def _pending(pending: Sequence[Pending]) -> tuple[Decimal, Decimal]:
+    """The full risk of orders on their way, and of those whose outcome is unknown."""
+    known = unknown = ZERO
+    for order in pending:
+        risk = not_negative("risk on its way", order.risk)
+        if flag("unknown outcome", order.unknown):
+            unknown += risk
+        else:
+            known += risk
+    return known, unknown
 
 
 def _used(floor: Decimal, worst: Decimal, limit: Decimal) -> Decimal:
