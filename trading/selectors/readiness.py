@@ -8,9 +8,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from trading.core.headroom import LOCKED_FROM
-from trading.core.types import IntentState, Level
-from trading.models import Account, DeskStatus, OrderIntent, RiskSnapshot
+from trading.core.types import IntentState, Mode
+from trading.models import Account, AccountRisk, DeskStatus, LifeAction, LifeState, OrderIntent
+from trading.selectors import flattens
 
 DESK_FRESH = timedelta(seconds=30)
 
@@ -27,12 +27,12 @@ class Line:
 
 def resume_checklist(*, now: datetime, account_id: int | None = None) -> list[Line]:
     """Every condition of a resume, met or not, for one account or for all that trade."""
-    accounts = Account.objects.exclude(mode="observe")
+    accounts = Account.objects.exclude(mode=Mode.OBSERVE).select_related("programme__profile")
     if account_id is not None:
         accounts = accounts.filter(pk=account_id)
     lines = [_no_file(), _no_environment()]
     for account in accounts:
-        lines += [_desk(account, now), _unknown(account), _level(account)]
+        lines += [_desk(account, now), _unknown(account), _flatten(account), _level(account, now)]
     return lines
 
 
@@ -108,19 +108,69 @@ def _unknown(account: Account) -> Line:
     return Line(ok=True, title=title, sentence=f"{account}: no order is UNKNOWN")
 
 
-def _level(account: Account) -> Line:
-    snapshot = RiskSnapshot.objects.filter(account=account).first()
+def _flatten(account: Account) -> Line:
+    found = flattens.open_of(account.pk)
+    if found is None:
+        return Line(ok=True, title=f"{account}: flatten", sentence=f"{account}: nothing is being flattened")
+    sentence = (
+        f"{found} cancels and closes everything of {account}, asked by {found.asked_by}: {found.reason}."
+    )
+    return Line(ok=False, title=f"{account}: flatten", sentence=sentence, who="by itself when all is closed")
+
+
+def _level(account: Account, now: datetime) -> Line:
+    """What is latched in the account's rows counts, not what the last look showed."""
+    row = AccountRisk.objects.filter(account=account).first()
     title = f"{account}: level"
-    if snapshot is None:
-        return Line(ok=False, title=title, sentence=f"{account} has no risk snapshot yet.", who="by itself")
-    if snapshot.level in (Level.LOCKED, Level.BREACH):
-        sentence = f"{account} is {snapshot.level.upper()}: {snapshot.headroom} {account.currency} may still be lost."
-        return Line(ok=False, title=title, sentence=sentence, who=_who_unlocks(snapshot))
-    return Line(ok=True, title=title, sentence=f"{account}: level {snapshot.level.upper()}")
+    if row is None:
+        sentence = f"The risk of {account} has not been measured yet."
+        return Line(ok=False, title=title, sentence=sentence, who="by itself")
+    if row.breach:
+        sentence = f"{account} is BREACH: its {row.breach} limit was broken{_on(row.breached_at)}."
+        return Line(ok=False, title=title, sentence=sentence, who="not by itself: only a new period ends it")
+    if row.total_locked_at is not None:
+        used = f"80 % of its total limit was used{_on(row.total_locked_at)}"
+        sentence = f"{account} is LOCKED: {used}. Reopen it first."
+        return Line(ok=False, title=title, sentence=sentence, who="by you")
+    if row.daily_locked_on is not None and row.daily_locked_on >= account.programme.clock.day(now):
+        sentence = f"{account} is LOCKED for the day: nothing opens before the next prop-firm day, exits pass"
+        return Line(ok=True, title=title, sentence=sentence)
+    return Line(ok=True, title=title, sentence=f"{account}: level {row.level.upper()}")
 
 
-def _who_unlocks(snapshot: RiskSnapshot) -> str:
-    """Only the daily limit begins anew at midnight; what is used of the total one stays used."""
-    if snapshot.used_total >= LOCKED_FROM:
-        return "not by itself: the total limit does not begin anew"
-    return "by itself at the next prop-firm day"
+def _on(instant: datetime | None) -> str:
+    return "" if instant is None else f" on {instant:%-d %B, %H:%M} UTC"
+
+
+def mode_checklist(account: Account, mode: Mode, *, now: datetime) -> list[Line]:
+    """Every condition of a step up to ``mode``, met or not."""
+    lines = [_one_step(account, mode), _venue(account, mode)]
+    if account.synthetic and mode.rank > Mode.PAPER.rank:
+        sentence = f"{account} trades invented prices: it never goes above paper."
+        lines.append(Line(ok=False, title="Real market", sentence=sentence, who="not by itself"))
+    waiting = LifeAction.objects.filter(account=account, state=LifeState.ASKED).first()
+    if waiting is not None:
+        sentence = f"{waiting} ({waiting.kind}) of {account} is asked for and not carried out yet."
+        lines.append(Line(ok=False, title="No step under way", sentence=sentence, who="by itself"))
+    return [*lines, _desk(account, now), _unknown(account), _flatten(account), _level(account, now)]
+
+
+def _one_step(account: Account, mode: Mode) -> Line:
+    steps = mode.rank - Mode(account.mode).rank
+    title = "One step at a time"
+    if steps > 1:
+        following = list(Mode)[Mode(account.mode).rank + 1]
+        sentence = f"{account} is in mode {account.mode}; the next step up is {following}."
+        return Line(ok=False, title=title, sentence=sentence, who="by you")
+    return Line(ok=True, title=title, sentence=f"From {account.mode} to {mode}")
+
+
+def _venue(account: Account, mode: Mode) -> Line:
+    """Orders of a mode need a venue that takes them; this version has the paper venue."""
+    title = "A venue for this mode"
+    if mode.rank > Mode.PAPER.rank:
+        sentence = (
+            f"Mode {mode} needs a broker's venue, and the only one here is paper: the MT5 venue is missing."
+        )
+        return Line(ok=False, title=title, sentence=sentence, who="not by itself")
+    return Line(ok=True, title=title, sentence=f"Mode {mode} trades at the venue {account.venue}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,37 +11,74 @@ from typing import Any
 from django.conf import settings
 
 from trading.core.headroom import Headroom, headroom
+from trading.core.levels import Latch, level_under
 from trading.core.limits import Ceilings, tighten
 from trading.core.programme import Programme, with_ceilings
 from trading.core.types import (
     AccountView,
     Action,
+    Breach,
     DayStart,
     Instrument,
     IntentState,
+    Level,
     Limits,
     Pending,
     Position,
     Side,
 )
-from trading.models import Account, AccountDay, AccountRisk, DeskStatus, Market, Order, OrderIntent
+from trading.models import Account, AccountDay, DeskStatus, Market, Order, OrderIntent
+from trading.selectors import rows
+
+_KEPT = """
+    SELECT CAST(daily_locked_on AS varchar(10)), CASE WHEN total_locked_at IS NULL THEN 0 ELSE 1 END,
+           breach, level, CAST(peak_equity AS varchar(40))
+    FROM trading_accountrisk WHERE account_id = %s
+"""
 
 ON_ITS_WAY = (IntentState.PENDING, IntentState.SENDING, IntentState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What an account's rows keep of its worst moments.
+
+    level: as last written, None when nobody has measured the account yet.  peak_equity: highest equity
+    seen in this period, None when it is not known.
+    """
+
+    latch: Latch
+    level: Level | None
+    peak_equity: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadroomNow:
     """The one headroom number of an account with what it was worked out from.
 
+    room.level is what was measured; ``level`` is what counts: the stricter of that and of what is latched.
+    written: the level as the rows have it, None before the first measurement.
     as_of: when the venue's view was read.  positions: as the venue showed them.
     """
 
     room: Headroom
+    latch: Latch
+    level: Level
+    written: Level | None
     day_start: DayStart
     balance: Decimal
     currency: str
     positions: tuple[Position, ...]
     as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an account trades under, already tightened by the owner's ceilings; it changes with the rows only."""
+
+    programme: Programme
+    limits: Limits
+    instruments: Mapping[str, Instrument]
 
 
 def programme_of(account: Account) -> Programme:
@@ -75,11 +113,31 @@ def instruments_of(account: Account) -> dict[str, Instrument]:
     return {market.key: market.instrument() for market in markets}
 
 
-def day_start_of(account: Account, *, programme: Programme, now: datetime) -> DayStart:
-    """What the current prop-firm day of the open period began with; unproven when that is not recorded."""
+def kept_of(account_id: int) -> Kept:
+    """What the rows keep of an account; ValueError when a word in them is not known."""
+    found = rows.query(_KEPT, (account_id,))
+    if not found:
+        return Kept(latch=Latch(), level=None, peak_equity=None)
+    ((day, locked, breach, level, peak),) = found
+    latch = Latch(daily_locked_on=day or "", total_locked=bool(locked), breach=Breach(breach))
+    return Kept(latch=latch, level=Level(level), peak_equity=None if peak is None else Decimal(peak))
+
+
+def latch_of(account_id: int) -> Latch:
+    """Which locks and which breach of the account hold until a day, a person or a new period ends them."""
+    return kept_of(account_id).latch
+
+
+def day_start_of(
+    account: Account, *, programme: Programme, now: datetime, kept: Kept | None = None
+) -> DayStart:
+    """What the current prop-firm day of the open period began with; unproven when that is not recorded.
+
+    kept: what was just read of the account's rows, so that it need not be read again.
+    """
     day = programme.clock.day(now)
     latest = AccountDay.objects.filter(account=account, period__ended_at=None).first()
-    peak_equity = AccountRisk.objects.filter(account=account).values_list("peak_equity", flat=True).first()
+    peak_equity = (kept or kept_of(account.pk)).peak_equity
     today = latest is not None and latest.day == day
     return DayStart(
         day=str(day),
@@ -138,22 +196,43 @@ def headroom_now(account_id: int, *, now: datetime) -> HeadroomNow | None:
     return None if view is None else headroom_of(account, view=view, now=now)
 
 
-def headroom_of(account: Account, *, view: AccountView, now: datetime) -> HeadroomNow:
-    """The headroom number for a view that has just been read."""
-    programme = programme_of(account)
-    day = day_start_of(account, programme=programme, now=now)
+def terms_of(account: Account) -> Terms:
+    """What the account trades under, read from the rows."""
+    return Terms(
+        programme=programme_of(account), limits=limits_of(account), instruments=instruments_of(account)
+    )
+
+
+def headroom_of(
+    account: Account,
+    *,
+    view: AccountView,
+    now: datetime,
+    terms: Terms | None = None,
+    day: DayStart | None = None,
+    pending: tuple[Pending, ...] | None = None,
+) -> HeadroomNow:
+    """The headroom number for a view that has just been read.
+
+    terms, day, pending: as known to whoever alone may change them, so that they need not be read again.
+    """
+    terms, kept = terms or terms_of(account), kept_of(account.pk)
+    day = day or day_start_of(account, programme=terms.programme, now=now, kept=kept)
     room = headroom(
         account=view,
         day=day,
         initial=account.initial_balance,
-        programme=programme,
-        instruments=instruments_of(account),
-        pending=pending_of(account.pk),
-        limits=limits_of(account),
+        programme=terms.programme,
+        instruments=terms.instruments,
+        pending=pending_of(account.pk) if pending is None else pending,
+        limits=terms.limits,
         now=now,
     )
     return HeadroomNow(
         room=room,
+        latch=kept.latch,
+        level=level_under(kept.latch, room, day=day.day),
+        written=kept.level,
         day_start=day,
         balance=view.balance,
         currency=view.currency,

@@ -15,13 +15,21 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q
 
 from trading.core.types import TradingState
-from trading.models import KillSwitch
+from trading.models import Account, AccountRisk, KillSwitch
 from trading.selectors import readiness
+from trading.selectors import rows as plain_rows
 from trading.services import events
+from trading.services import flatten as flattens
 
 PHRASE = "RESUME"
 # No user can have this name: a colon is not allowed in one.
 FRESH = "migration:fresh"
+# What else of an account halts it: a limit that was broken, and an order to close everything.
+_OF_ACCOUNT = """
+    SELECT 'level', breach, '' FROM trading_accountrisk WHERE account_id = %s AND breach <> ''
+    UNION ALL
+    SELECT 'flatten', asked_by, reason FROM trading_flatten WHERE account_id = %s AND done_at IS NULL
+"""
 
 
 class LooseningRefused(Exception):
@@ -54,7 +62,8 @@ def effective(account_id: int | None = None, *, lock: bool = False) -> Effective
     """
     try:
         rows = _rows(account_id, lock=lock)
-        return max([*_outside(), *rows], key=lambda one: one.state.strictness)
+        found = [*_outside(), *rows, *_of_account(account_id)]
+        return max(found, key=lambda one: one.state.strictness)
     except (DatabaseError, OSError, ValueError) as error:
         # A failed statement has ended the caller's transaction; nothing may be decided in it.
         if lock and isinstance(error, DatabaseError):
@@ -103,6 +112,20 @@ def _of_row(account_id: int | None, row: KillSwitch | None) -> Effective:
     )
 
 
+def _of_account(account_id: int | None) -> list[Effective]:
+    """What the account's own rows halt for, whatever its switch says."""
+    if account_id is None:
+        return []
+    reasons = {
+        "level": "the {0} loss limit was broken; that ends with a new period only",
+        "flatten": "everything is being closed, asked by {0}: {1}",
+    }
+    return [
+        Effective(state=TradingState.HALTED, source=source, reason=reasons[source].format(*words))
+        for source, *words in plain_rows.query(_OF_ACCOUNT, (account_id, account_id))
+    ]
+
+
 def _switch(account_id: int | None) -> KillSwitch | None:
     """One switch's row, locked until the surrounding transaction ends."""
     own = Q(account__isnull=True) if account_id is None else Q(account_id=account_id)
@@ -110,10 +133,17 @@ def _switch(account_id: int | None) -> KillSwitch | None:
 
 
 def set_state(
-    state: TradingState, *, by: str, reason: str, now: datetime, account_id: int | None = None
+    state: TradingState,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    account_id: int | None = None,
+    flatten: bool = False,
 ) -> bool:
     """Tighten the global switch, or one account's; False when it is that strict already.
 
+    flatten: ask in the same transaction for everything of the account, or of all accounts, to be closed.
     Raises LooseningRefused when the state asked for is less strict than the present one.  A switch
     without a row is HALTED, so nothing but HALTED can be written for it.  The first halt of a switch that
     is HALTED because it is new is written down: ``open_fresh`` must not open it any more.
@@ -123,11 +153,19 @@ def set_state(
         present = TradingState.HALTED if row is None else TradingState(row.state)
         if state.strictness < present.strictness:
             raise LooseningRefused(f"the state is {present}; only a person can loosen it, with resume")
-        if row is not None and state is present and row.changed_by != FRESH:
-            return False
-        row = row or KillSwitch(account_id=account_id)
-        _write(row, state, by=by, reason=reason, now=now)
-    return True
+        changed = row is None or state is not present or row.changed_by == FRESH
+        if changed:
+            row = row or KillSwitch(account_id=account_id)
+            _write(row, state, by=by, reason=reason, now=now)
+        if flatten:
+            _ask_flatten(account_id, by=by, reason=reason, now=now)
+    return changed
+
+
+def _ask_flatten(account_id: int | None, *, by: str, reason: str, now: datetime) -> None:
+    accounts = Account.objects.order_by("pk").values_list("pk", flat=True)
+    for pk in accounts if account_id is None else [account_id]:
+        flattens.ask(account_id=pk, by=by, reason=reason, now=now)
 
 
 def resume(*, user_id: int, reason: str, phrase: str, now: datetime, account_id: int | None = None) -> None:
@@ -149,6 +187,9 @@ def resume(*, user_id: int, reason: str, phrase: str, now: datetime, account_id:
         if missing or row is None or user is None:
             raise ResumeRefused(tuple(missing))
         _write(row, TradingState.ACTIVE, by=user.get_username(), reason=reason.strip(), now=now)
+        # What the runaway stop counts of an account begins anew: a person has looked.
+        if account_id is not None:
+            AccountRisk.objects.filter(account_id=account_id).update(losses_from=now)
 
 
 def open_fresh(*, now: datetime, account_id: int | None = None) -> bool:

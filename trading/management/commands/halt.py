@@ -1,4 +1,4 @@
-"""Stop all new orders, at once; open positions keep their stops. Only a person can resume."""
+"""Stop all new orders, at once; open positions keep their stops, or are closed. Only a person can resume."""
 
 import getpass
 from typing import Any
@@ -19,10 +19,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "reason", nargs="?", default="asked for on the command line", help="goes into the record"
         )
-        parser.add_argument("--reducing", action="store_true", help="let the strategies close what is open")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--reducing", action="store_true", help="let the strategies close what is open")
+        how.add_argument(
+            "--flatten", action="store_true", help="cancel what rests and close what is open, now"
+        )
         parser.add_argument("--account", help="name of one account; without it, all")
 
-    def handle(self, *args: Any, reason: str, reducing: bool, account: str | None, **options: Any) -> None:
+    def handle(
+        self, *args: Any, reason: str, reducing: bool, flatten: bool, account: str | None, **options: Any
+    ) -> None:
         state = TradingState.REDUCING if reducing else TradingState.HALTED
         number = _switch.account_id(account)
         try:
@@ -32,6 +38,7 @@ class Command(BaseCommand):
                 reason=reason,
                 now=timezone.now(),
                 account_id=number,
+                flatten=flatten,
             )
         except kill_switch.LooseningRefused as error:
             raise CommandError(f"Nothing was changed: {error}.") from None
@@ -39,3 +46,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{whom}: {state.upper()}." if changed else f"{whom}: it was {state.upper()} already."
         )
+        if flatten:
+            self.stdout.write(
+                f"{whom}: everything is being cancelled and closed; `manage.py status` says when."
+            )

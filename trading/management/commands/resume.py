@@ -1,15 +1,17 @@
-"""Let orders open again: a superuser, a reason, and a typed word; what stands against it is listed."""
+"""Let orders open again: a superuser, a reason, and a typed word; what stands against it is listed.
+
+With --reopen only the lock of an account's total limit is ended; resuming is an act of its own.
+"""
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from trading.core.types import TradingState
 from trading.management.commands import _switch
 from trading.models import Account
-from trading.services import kill_switch
+from trading.services import kill_switch, levels
 
 
 class Command(BaseCommand):
@@ -19,13 +21,34 @@ class Command(BaseCommand):
         parser.add_argument("--user", required=True, help="name of the superuser who resumes")
         parser.add_argument("--reason", required=True, help="goes into the record")
         parser.add_argument("--account", help="name of one account; without it, the switch of all")
+        parser.add_argument(
+            "--reopen", action="store_true", help="end the lock of the total limit of --account, nothing else"
+        )
 
-    def handle(self, *args: Any, user: str, reason: str, account: str | None, **options: Any) -> None:
-        number = _switch.account_id(account)
-        found = get_user_model().objects.filter(username=user).values_list("pk", flat=True).first()
-        if found is None:
-            raise CommandError(f"There is no user {user!r}.")
-        phrase = self._typed()
+    def handle(
+        self, *args: Any, user: str, reason: str, account: str | None, reopen: bool, **options: Any
+    ) -> None:
+        number, found = _switch.account_id(account), _switch.user_id(user)
+        if reopen:
+            self._reopen(number, found, reason)
+        else:
+            self._resume(number, found, reason)
+
+    def _reopen(self, number: int | None, user: int, reason: str) -> None:
+        if number is None:
+            raise CommandError("--reopen needs --account: each total limit is reopened by itself.")
+        phrase = self._typed(levels.PHRASE, "The account may lose more of its total limit.")
+        try:
+            levels.reopen(number, user, reason, phrase, timezone.now())
+        except levels.ReopenRefused as error:
+            raise CommandError("\n".join(("Not reopened.", *error.missing))) from None
+        left = kill_switch.effective(number)
+        self.stdout.write(
+            f"Reopened. The switch stays as it is: {left.state.upper()} ({left.source}: {left.reason})."
+        )
+
+    def _resume(self, number: int | None, found: int, reason: str) -> None:
+        phrase = self._typed(kill_switch.PHRASE, "Orders will open again.")
         try:
             kill_switch.resume(
                 user_id=found, reason=reason, phrase=phrase, now=timezone.now(), account_id=number
@@ -47,9 +70,6 @@ class Command(BaseCommand):
                     f' `manage.py resume --account "{held.name}"` opens it.'
                 )
 
-    def _typed(self) -> str:
-        self.stdout.write(f"Orders will open again. Type {kill_switch.PHRASE} to go on:")
-        try:
-            return input().strip()
-        except EOFError:
-            return ""
+    def _typed(self, phrase: str, what: str) -> str:
+        self.stdout.write(f"{what} Type {phrase} to go on:")
+        return _switch.typed()
