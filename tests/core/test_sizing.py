@@ -62,15 +62,15 @@ def test_rounded_commissions_never_exceed_the_risk_money() -> None:
 
 def test_the_venue_caps_the_volume() -> None:
     capped = sized("50000")
-    assert (capped.lots, capped.capped) == (D(5), True)
-    assert sized().capped is False
+    assert (capped.lots, capped.capped_by) == (D(5), "volume_max")
+    assert sized().capped_by == ""
     assert sized("50000", replace(BTC, volume_max=D("4.996"))).lots == D("4.99")
 
 
 def test_smallest_takes_the_smallest_volume_when_it_fits() -> None:
     assert sized(smallest=True).lots == D("0.01")
     assert sized("6.57", smallest=True).lots == 0
-    assert sized("50000", smallest=True).capped is False
+    assert sized("50000", smallest=True).capped_by == ""
 
 
 def test_costs_make_it_smaller() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal as D
 from typing import Any
 
 from trading.core.gate import GateInput
+from trading.core.levels import Latch
 from trading.core.programme import PROFILES
 from trading.core.types import (
     AccountView,
@@ -16,7 +17,9 @@ from trading.core.types import (
     Draft,
     Instrument,
     Limits,
+    Margin,
     Mode,
+    ModelState,
     Pending,
     Position,
     Side,
@@ -139,6 +142,8 @@ def gate_input(**changes: Any) -> GateInput:
     """A world in which every rule passes, in mode demo."""
     fresh = GateInput(
         draft=draft(),
+        number="7",
+        currency="USD",
         account=account(),
         day=day(),
         initial=D(100000),
@@ -147,6 +152,12 @@ def gate_input(**changes: Any) -> GateInput:
         instruments=INSTRUMENTS,
         usage=usage(),
         limits=LIMITS,
+        latch=Latch(),
+        margin=Margin(free=D(100000), per_lot=D(90000)),
+        calendar=(),
+        basis_bp=D(0),
+        model=ModelState.NONE,
+        model_reason="",
         state=TradingState.ACTIVE,
         mode=Mode.DEMO,
         is_synthetic=False,

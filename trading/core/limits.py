@@ -1,4 +1,4 @@
-"""How often and how much at once: rate limits, cool-down, one trade a market, open positions."""
+"""How often and how much at once: rates, cool-down, one trade a market, positions, messages, price basis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from trading.core.answer import Answer, seconds
-from trading.core.guards import aware, count, not_negative, span
+from trading.core.guards import aware, count, finite, not_negative, span
 from trading.core.types import AccountView, Draft, Limits, Pending, Tier, Usage
 
 
@@ -122,3 +122,50 @@ def open_positions(usage: Usage, account: AccountView, pending: Sequence[Pending
         return Answer(passed=False, sentence=text, value=str(used), limit=str(allowed))
     text = f"{used + 1} of {allowed} positions, with this one."
     return Answer(passed=True, sentence=text, value=str(used + 1), limit=str(allowed))
+
+
+def messages(usage: Usage, limits: Limits) -> Answer:
+    """Refuse an entry once 80 % of the firm's messages a day are used; closes are never asked.
+
+    Source: docs/risk_rules.md#messages.
+    """
+    used = count("messages today", usage.messages_today)
+    allowed = count("messages a day", limits.messages_per_day)
+    value, limit = f"{used:,}", f"{_entries_stop_at(allowed):,}"
+    if used >= _entries_stop_at(allowed):
+        text = (
+            f"{value} of {allowed:,} messages sent today, entries stop at {limit}."
+            " Opens by itself with the next prop-firm day."
+        )
+        return Answer(passed=False, sentence=text, value=value, limit=limit)
+    text = f"{value} of {allowed:,} messages sent today, entries stop at {limit}."
+    return Answer(passed=True, sentence=text, value=value, limit=limit)
+
+
+def _entries_stop_at(allowed: int) -> int:
+    """80 % of the messages, rounded down."""
+    return allowed * 4 // 5
+
+
+def basis(basis_bp: Decimal | None, limits: Limits) -> Answer:
+    """Refuse while the venue's price is further from the signal's than allowed, or not known.
+
+    Source: docs/risk_rules.md#basis.
+    """
+    allowed = not_negative("price basis allowed", limits.basis_limit_bp)
+    limit = f"{allowed:.1f} bp"
+    if basis_bp is None:
+        text = (
+            f"How far the venue is from the signal's source is not known, {limit} allowed. Waits for a price."
+        )
+        return Answer(passed=False, sentence=text, value="unknown", limit=limit)
+    apart = finite("price basis", basis_bp)
+    value = f"{apart:+.1f} bp"
+    text = (
+        f"Venue {abs(apart):.1f} bp {'above' if apart > 0 else 'below'} the signal's source, {limit} allowed."
+    )
+    if abs(apart) > allowed:
+        return Answer(
+            passed=False, sentence=f"{text} Opens by itself when they agree.", value=value, limit=limit
+        )
+    return Answer(passed=True, sentence=text, value=value, limit=limit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from types import MappingProxyType
 
 from trading.core.costs import loss_at_stop, loss_per_lot
-from trading.core.guards import fraction, positive
+from trading.core.guards import fraction, not_negative, positive
 from trading.core.types import ZERO, Instrument, Side
 
 
@@ -15,14 +17,15 @@ class Sized:
     """How much to trade: ``lots`` 0 when even the smallest volume would risk more than allowed.
 
     risk: money lost if the stop is hit, costs included, 0 with 0 lots.  per_lot: the same for one lot.
-    allowed: the risk money after the factor.  capped: the venue's largest volume was reached.
+    allowed: the risk money after the factor.  capped_by: what kept the lots below what the risk money would
+    buy: "volume_max", or the name of a cap; empty when nothing did.
     """
 
     lots: Decimal
     risk: Decimal
     per_lot: Decimal
     allowed: Decimal
-    capped: bool = False
+    capped_by: str = ""
 
 
 def size(
@@ -35,11 +38,13 @@ def size(
     factor: Decimal = Decimal(1),
     smallest: bool = False,
     gap_buffer_bp: Decimal = ZERO,
+    caps: Mapping[str, Decimal] = MappingProxyType({}),
 ) -> Sized:
     """Lots whose loss at the stop stays within ``risk_money * factor``, rounded down to the step.
 
     draft_entry, stop: prices.  factor: above 0, at most 1.  smallest: take the venue's smallest volume
     when it fits, never more.  gap_buffer_bp: how much worse than its stop a fill is counted.
+    caps: the most lots, 0 or more, by the name of what limits them.
     Raises ValueError for numbers that are not finite, a stop on the wrong side, or a broken instrument.
     Source: docs/risk_rules.md#below_minimum.
     """
@@ -48,8 +53,12 @@ def size(
     per_lot = positive(
         "loss per lot", loss_per_lot(side, draft_entry, stop, instrument, gap_buffer_bp=gap_buffer_bp)
     )
-    lots = smallest_lots if smallest else min(_down(allowed / per_lot, step), _down(largest, step))
-    capped = not smallest and lots == _down(largest, step)
+    wanted = smallest_lots if smallest else _down(allowed / per_lot, step)
+    tops = {"volume_max": _down(largest, step)}
+    tops |= {name: _down(not_negative(f"cap {name}", most), step) for name, most in caps.items()}
+    tightest = min(tops, key=lambda name: tops[name])
+    lots = min(wanted, tops[tightest])
+    capped_by = tightest if lots < wanted else ""
 
     def risk_of(volume: Decimal) -> Decimal:
         return loss_at_stop(side, draft_entry, stop, instrument, lots=volume, gap_buffer_bp=gap_buffer_bp)
@@ -58,8 +67,8 @@ def size(
     while lots >= smallest_lots and risk_of(lots) > allowed:
         lots -= step
     if lots < smallest_lots:
-        return Sized(lots=ZERO, risk=ZERO, per_lot=per_lot, allowed=allowed)
-    return Sized(lots=lots, risk=risk_of(lots), per_lot=per_lot, allowed=allowed, capped=capped)
+        return Sized(lots=ZERO, risk=ZERO, per_lot=per_lot, allowed=allowed, capped_by=capped_by)
+    return Sized(lots=lots, risk=risk_of(lots), per_lot=per_lot, allowed=allowed, capped_by=capped_by)
 
 
 def _volumes(instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:

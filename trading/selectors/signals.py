@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
+from django.db.models import Q
+
+from trading.core.portfolio import Coming
 from trading.core.tiers import wilson
-from trading.core.types import Confidence, Tier, Usage
-from trading.models import Market, Outcome, OutcomeState, Signal, Trade, TradeState
-from trading.selectors.risk import messages_since, pending_of
+from trading.core.types import Action, Confidence, Pending, Tier, Usage
+from trading.models import Market, OrderIntent, Outcome, OutcomeState, Signal, Trade, TradeState
+from trading.selectors.risk import ON_ITS_WAY, messages_since
 
 HOUR = timedelta(hours=1)
 # A time-out is no hit: the promise was "target before stop".
@@ -40,12 +45,13 @@ def usage_of(
     market: Market,
     now: datetime,
     day_start: datetime,
+    pending: Sequence[Pending],
     without_signal: int | None = None,
-    without_intent: int | None = None,
 ) -> Usage:
     """How often the account acted in the hour before ``now``, leaving out the signal under decision.
 
-    day_start: the first instant of the prop-firm day; messages count from there.
+    day_start: the first instant of the prop-firm day; messages count from there.  pending: the orders on their
+    way, without the one under decision.
     """
     approved = Signal.objects.filter(account_id=account_id, approved=True, judged_at__lte=now)
     if without_signal is not None:
@@ -57,7 +63,7 @@ def usage_of(
             "market__key", flat=True
         )
     )
-    waiting = {p.symbol: p.unknown for p in pending_of(account_id, without_intent=without_intent)}
+    waiting = {order.symbol: order.unknown for order in pending}
     busy = "position" if market.key in open_trades else ""
     if market.key in waiting:
         busy = "unknown" if waiting[market.key] else "intent"
@@ -69,3 +75,26 @@ def usage_of(
         messages_today=messages_since(account_id, day_start),
         busy=busy,
     )
+
+
+def coming_of(account_id: int, *, without_intent: int | None = None) -> tuple[Coming, ...]:
+    """Orders on their way or resting at the venue, each with the worst price it can fill at.
+
+    An entry fills between its stop and its target; without a signal and without both its price is not known.
+    """
+    under_way = Q(state__in=ON_ITS_WAY) | Q(order__isnull=False, order__closed_at=None)
+    intents = OrderIntent.objects.filter(under_way, account_id=account_id, action=Action.OPEN)
+    if without_intent is not None:
+        intents = intents.exclude(pk=without_intent)
+    found = intents.values_list("market__key", "lots", "stop", "target", "signal__entry")
+    return tuple(
+        Coming(symbol=key, lots=lots, price=_dearest(stop, target, entry))
+        for key, lots, stop, target, entry in found
+    )
+
+
+def _dearest(stop: Decimal | None, target: Decimal | None, entry: Decimal | None) -> Decimal | None:
+    """The highest price that an order can fill at."""
+    if stop is None or (target is None and entry is None):
+        return None
+    return max(price for price in (stop, target, entry) if price is not None)
