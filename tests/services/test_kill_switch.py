@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 
 from tests.services.worlds import NOW, SECOND, World, make_intent, make_superuser, second_account
-from trading.core.types import Level, Mode, TradingState
-from trading.models import DeskStatus, Event, KillSwitch, OrderIntent, RiskSnapshot
+from trading.core.types import Mode, TradingState
+from trading.models import AccountRisk, DeskStatus, Event, Flatten, KillSwitch, OrderIntent
 from trading.selectors import readiness
-from trading.services import kill_switch
+from trading.services import flatten, kill_switch
 from trading.services.desk import Desk
 from trading.services.kill_switch import LooseningRefused, ResumeRefused
 
@@ -156,6 +156,42 @@ def test_a_file_that_appears_while_a_claim_waits_for_the_rows_counts(
     assert kill_switch.effective(world.account.pk, lock=True).state is HALTED
 
 
+@pytest.mark.parametrize("state", list(TradingState))
+@pytest.mark.parametrize(("breach", "source"), [("daily", "level"), ("total", "level"), ("", "flatten")])
+def test_a_breach_and_a_flatten_halt_their_account_over_every_row(
+    world: World, environment: Change, state: TradingState, breach: str, source: str
+) -> None:
+    other = second_account(world.account)
+    if breach:
+        AccountRisk.objects.filter(account=world.account).update(breach=breach)
+    else:
+        flatten.ask(account_id=world.account.pk, by="level", reason="80 % is gone", now=NOW)
+    switch(state)
+    found = kill_switch.effective(world.account.pk)
+    assert found.state is HALTED
+    if state is not HALTED:
+        assert found.source == source
+        assert (breach or "asked by level: 80 % is gone") in found.reason
+    assert kill_switch.effective().state is state
+    assert kill_switch.effective(other.pk).state is state
+    Flatten.objects.update(done_at=NOW)
+    AccountRisk.objects.update(breach="")
+    assert kill_switch.effective(world.account.pk).state is state
+
+
+@pytest.mark.parametrize("table", ["trading_flatten", "trading_accountrisk"])
+def test_what_an_account_is_halted_for_must_be_readable(
+    world: World, environment: Change, table: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+    with pytest.raises(DatabaseError):
+        kill_switch.effective(world.account.pk, lock=True)
+    if connection.vendor == "sqlite":
+        found = kill_switch.effective(world.account.pk)
+        assert (found.state, found.source) == (HALTED, "unreadable")
+
+
 # -- machines tighten -------------------------------------------------------------------------
 
 
@@ -236,6 +272,38 @@ def test_a_new_account_is_halted_and_an_old_one_stays_as_it_is(world: World, env
     assert kill_switch.effective(world.account.pk).state is ACTIVE
 
 
+# -- flatten with the halt ---------------------------------------------------------------------
+
+
+def test_a_halt_can_ask_for_everything_of_every_account_to_be_closed(
+    world: World, environment: Change
+) -> None:
+    other = second_account(world.account)
+    assert kill_switch.set_state(HALTED, by="ada", reason="out, now", now=NOW, flatten=True)
+    rows = Flatten.objects.filter(done_at=None)
+    assert {row.account_id for row in rows} >= {world.account.pk, other.pk}
+    assert {(row.asked_by, row.reason) for row in rows} == {("ada", "out, now")}
+
+
+def test_one_that_is_halted_already_can_still_be_flattened_once(world: World, environment: Change) -> None:
+    account_id = world.account.pk
+    kill_switch.set_state(HALTED, by="ada", reason="lunch", now=NOW, account_id=account_id)
+    for _ in range(2):
+        changed = kill_switch.set_state(
+            HALTED, by="guard", reason="a loss", now=NOW, account_id=account_id, flatten=True
+        )
+        assert not changed
+    assert [row.account_id for row in Flatten.objects.all()] == [account_id]
+    assert Event.objects.filter(kind="flatten_asked").count() == 1
+
+
+def test_a_refused_loosening_flattens_nothing(world: World, environment: Change) -> None:
+    switch(HALTED)
+    with pytest.raises(LooseningRefused):
+        kill_switch.set_state(REDUCING, by="guard", reason="x", now=NOW, flatten=True)
+    assert not Flatten.objects.exists()
+
+
 # -- a person loosens -------------------------------------------------------------------------
 
 
@@ -313,17 +381,20 @@ def block_unknown(world: World, _folder: Path, _change: Change) -> None:
     OrderIntent.objects.filter(pk=make_intent(world).pk).update(state="unknown")
 
 
-def block_no_snapshot(_world: World, _folder: Path, _change: Change) -> None:
-    RiskSnapshot.objects.all().delete()
+def block_not_measured(_world: World, _folder: Path, _change: Change) -> None:
+    AccountRisk.objects.all().delete()
 
 
-def block_level(level: Level) -> Callable[[World, Path, Change], None]:
-    def block(world: World, _folder: Path, _change: Change) -> None:
-        worst = RiskSnapshot.objects.latest("pk")
-        worst.pk, worst.level, worst.at = None, level, NOW
-        worst.save(force_insert=True)
+def block_total_lock(_world: World, _folder: Path, _change: Change) -> None:
+    AccountRisk.objects.update(total_locked_at=NOW, level="green")
 
-    return block
+
+def block_breach(_world: World, _folder: Path, _change: Change) -> None:
+    AccountRisk.objects.update(breach="daily", breached_at=NOW, level="green")
+
+
+def block_flatten(world: World, _folder: Path, _change: Change) -> None:
+    flatten.ask(account_id=world.account.pk, by="level", reason="80 % is gone", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -335,9 +406,10 @@ def block_level(level: Level) -> Callable[[World, Path, Change], None]:
         (block_desk_old, "saw Paper 31 s ago, 30 s allowed"),
         (block_desk_not_ready, "not ready: positions differ"),
         (block_unknown, "unknown outcome"),
-        (block_no_snapshot, "no risk snapshot"),
-        (block_level(Level.LOCKED), "LOCKED"),
-        (block_level(Level.BREACH), "BREACH"),
+        (block_not_measured, "not been measured"),
+        (block_total_lock, "LOCKED: 80 % of its total limit was used on 2 March, 12:00 UTC. Reopen it first."),
+        (block_breach, "BREACH: its daily limit was broken on 2 March, 12:00 UTC."),
+        (block_flatten, "cancels and closes everything of Paper, asked by level: 80 % is gone"),
     ],
 )
 def test_each_thing_that_stands_against_it(
@@ -386,3 +458,23 @@ def test_a_switch_without_a_row_cannot_be_resumed(halted: World, ada: User) -> N
     KillSwitch.objects.filter(account=None).delete()
     with pytest.raises(ResumeRefused, match="no row"):
         resume(ada)
+
+
+def test_the_daily_lock_does_not_hold_the_switch(halted: World, ada: User) -> None:
+    AccountRisk.objects.filter(account=halted.account).update(daily_locked_on=NOW.date(), level="locked")
+    lines = readiness.resume_checklist(now=NOW + SECOND)
+    assert any("LOCKED for the day: nothing opens before" in line.sentence for line in lines)
+    resume(ada)
+    assert kill_switch.effective(halted.account.pk).state is ACTIVE
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_the_runaway_stop_counts_begins_anew_with_the_account_s_own_resume(
+    halted: World, ada: User, own: bool
+) -> None:
+    account = halted.account
+    AccountRisk.objects.filter(account=account).update(losses_from=NOW - timedelta(days=1))
+    kill_switch.set_state(HALTED, by="runaway", reason="x", now=NOW, account_id=account.pk)
+    resume(ada, account_id=account.pk if own else None)
+    since = AccountRisk.objects.get(account=account).losses_from
+    assert since == (NOW + SECOND if own else NOW - timedelta(days=1))
