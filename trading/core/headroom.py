@@ -129,7 +129,7 @@ def headroom(
     Source: docs/risk_rules.md#headroom.
     """
     try:
-        seen = _with_peak(day, not_negative("equity", account.equity), programme)
+        seen = with_peak(day, not_negative("equity", account.equity), programme)
         held = _held(account.positions, falls_at_stops(account.positions, instruments, limits.gap_buffer_bp))
         return _room(
             account=account,
@@ -227,7 +227,7 @@ def _room(
     )
 
 
-def _with_peak(day: DayStart, equity: Decimal, programme: Programme) -> DayStart:
+def with_peak(day: DayStart, equity: Decimal, programme: Programme) -> DayStart:
     """The day with the equity of this instant counted as a peak; an unknown peak stays unknown."""
     if not programme.watches_peak or day.peak_equity is None:
         return day
