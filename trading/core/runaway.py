@@ -46,13 +46,13 @@ def crossed_by_entry(counters: Counters, lots: Decimal, limits: RunawayLimits) -
     """
     more = not_negative("lots", lots)
     orders = (
-        ("minute", counters.orders_minute, limits.orders_per_minute),
-        ("hour", counters.orders_hour, limits.orders_per_hour),
-        ("day", counters.orders_day, limits.orders_per_day),
+        ("a minute", counters.orders_minute, limits.orders_per_minute),
+        ("an hour", counters.orders_hour, limits.orders_per_hour),
+        ("a day", counters.orders_day, limits.orders_per_day),
     )
     for span, done, most in orders:
-        if count(f"orders a {span}", done) + 1 > count(f"orders allowed a {span}", most):
-            return f"{done} orders within a {span} and one more to come, {most} allowed"
+        if count(f"orders in {span}", done) + 1 > count(f"orders allowed in {span}", most):
+            return f"{done} orders within {span} and one more to come, {most} allowed"
     in_all = not_negative("lots of the day", counters.lots_day) + more
     if in_all > not_negative("lots allowed a day", limits.lots_per_day):
         return f"{in_all.normalize():f} lots within a day, {limits.lots_per_day.normalize():f} allowed"
