@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from trading.core.guards import count, finite, flag, fraction, positive
 from trading.core.timeframes import PRAGUE, PROP_ZONE, DayClock
-from trading.core.types import Breach, DayStart
+from trading.core.types import ZERO, Breach, DayStart
 
 
 class TotalLossMode(StrEnum):
@@ -199,21 +199,32 @@ def day_reference(day: DayStart, programme: Programme) -> Decimal:
     balance = positive("balance at the day's start", day.balance)
     if programme.daily_reference is DailyReference.BALANCE:
         return balance
-    equity = positive("equity at the day's start", day.equity)
+    return reference_of(balance, positive("equity at the day's start", day.equity), programme)
+
+
+def reference_of(balance: Decimal, equity: Decimal, programme: Programme) -> Decimal:
+    """Which of the two numbers of a day's first instant the daily limit is measured from."""
+    if programme.daily_reference is DailyReference.BALANCE:
+        return finite("balance at the day's start", balance)
     if programme.daily_reference is DailyReference.EQUITY:
-        return equity
+        return finite("equity at the day's start", equity)
     if programme.daily_reference is DailyReference.HIGHER:
-        return max(balance, equity)
+        return max(finite("balance at the day's start", balance), finite("equity at the day's start", equity))
     raise ValueError(f"daily reference must be one of its words, was {programme.daily_reference!r}")
 
 
 def daily_limit(day: DayStart, initial: Decimal, programme: Programme) -> Decimal:
     """The money that may be lost on one day, in account currency."""
+    return daily_limit_of(day_reference(day, programme), initial, programme)
+
+
+def daily_limit_of(reference: Decimal, initial: Decimal, programme: Programme) -> Decimal:
+    """The money that may be lost on a day that is measured from ``reference``; 0 where that is no money."""
     share = fraction("daily loss", programme.daily_loss)
     if programme.daily_basis is DailyBasis.INITIAL:
         return positive("initial balance", initial) * share
     if programme.daily_basis is DailyBasis.CURRENT:
-        return day_reference(day, programme) * share
+        return max(finite("what the day began with", reference), ZERO) * share
     raise ValueError(f"daily basis must be one of its words, was {programme.daily_basis!r}")
 
 
@@ -223,7 +234,8 @@ def daily_floor(day: DayStart, initial: Decimal, programme: Programme) -> Decima
     Money in account currency; ValueError when a number is missing, not finite or not above zero.
     Source: docs/risk_rules.md#headroom (FTMO, maximum daily loss).
     """
-    return day_reference(day, programme) - daily_limit(day, initial, programme)
+    reference = day_reference(day, programme)
+    return reference - daily_limit_of(reference, initial, programme)
 
 
 def total_limit(initial: Decimal, programme: Programme) -> Decimal:
@@ -259,14 +271,27 @@ def breach_of(
     *, balance: Decimal, equity: Decimal, day: DayStart, initial: Decimal, programme: Programme
 ) -> Breach:
     """Which limit is broken: strictly below its floor; of two broken ones the higher floor, reached first."""
-    daily, total = daily_floor(day, initial, programme), total_floor(day, initial, programme)
-    counted = equity if flag("open profit counts", programme.daily_counts_open) else balance
-    found = [
-        (floor, breach)
-        for floor, breach, value in ((daily, Breach.DAILY, counted), (total, Breach.TOTAL, equity))
-        if breached(value, floor)
-    ]
-    return max(found, key=lambda one: one[0], default=(daily, Breach.NONE))[1]
+    return broken(
+        daily=daily_floor(day, initial, programme),
+        total=total_floor(day, initial, programme),
+        counted=counted(balance=balance, equity=equity, programme=programme),
+        equity=equity,
+    )
+
+
+def counted(*, balance: Decimal, equity: Decimal, programme: Programme) -> Decimal:
+    """What is held against the daily floor: equity, or the balance where open profit is not counted."""
+    return equity if flag("open profit counts", programme.daily_counts_open) else balance
+
+
+def broken(*, daily: Decimal, total: Decimal, counted: Decimal, equity: Decimal) -> Breach:
+    """Which of the two floors is broken; of both the higher one, of two equal ones the daily."""
+    by_day, in_all = breached(counted, daily), breached(equity, total)
+    if by_day and in_all:
+        return Breach.DAILY if daily >= total else Breach.TOTAL
+    if in_all:
+        return Breach.TOTAL
+    return Breach.DAILY if by_day else Breach.NONE
 
 
 def breached(equity: Decimal, floor: Decimal) -> bool:

@@ -102,21 +102,32 @@ def _aggregate(candles: Candles, buckets: np.ndarray) -> Candles:
 
 @dataclass(frozen=True, slots=True)
 class DayClock:
-    """When a prop firm's day begins: at midnight of ``zone``, or ``shift`` before it.
+    """When a prop firm's day begins: at midnight of ``zone``, or ``shift`` before it (less than a day).
 
     A day that begins at 17:00 New York and bears the next date has the zone America/New_York and a shift of
-    seven hours.  Source: docs/risk_rules.md#the-prop-firm-day.
+    seven hours.  Where clocks jump over the moment, the day begins with the jump; where they show it twice,
+    it begins with the first.  Source: docs/risk_rules.md#the-prop-firm-day.
     """
 
     zone: str = PROP_ZONE
     shift: timedelta = timedelta(0)
 
+    def __post_init__(self) -> None:
+        if not timedelta(0) <= self.shift < timedelta(days=1):
+            raise ValueError(f"a day begins less than 24 hours before midnight, was {self.shift!r}")
+
     def day(self, instant: datetime) -> date:
         """The prop-firm day of an aware instant; ValueError for a naive one."""
         if instant.utcoffset() is None:
             raise ValueError(f"an aware datetime is needed, was {instant!r}")
-        wall = instant.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
-        return (wall + self.shift).date() if self.shift else wall.date()
+        wall = instant.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None) + self.shift
+        day = wall.date()
+        if EARLY <= wall.time() < LATE:
+            return day
+        # Near the day's edge the wall clock may be turned back across it: the day's own bounds decide.
+        if instant < self._start(day):
+            return day - timedelta(days=1)
+        return day if instant < self._start(day + timedelta(days=1)) else day + timedelta(days=1)
 
     def bounds(self, day: date) -> tuple[datetime, datetime]:
         """The first instant of ``day`` and of the day after it, in UTC; 23, 24 or 25 hours apart."""
@@ -127,9 +138,27 @@ class DayClock:
         return self.bounds(self.day(instant))[1]
 
     def _start(self, day: date) -> datetime:
-        # Where the clock jumps over this moment, fold=0 makes it the instant of the jump: the day's first.
-        wall = datetime.combine(day, time.min) - self.shift
-        return wall.replace(tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+        wall, zone = datetime.combine(day, time.min) - self.shift, ZoneInfo(self.zone)
+        instant = wall.replace(tzinfo=zone).astimezone(UTC)
+        if instant.astimezone(zone).replace(tzinfo=None) == wall:
+            return instant
+        return _jump(zone, wall.replace(tzinfo=zone, fold=1).astimezone(UTC), instant)
+
+
+# No clock is turned by so much: a wall clock between them is of its own date.
+EARLY, LATE = time(3), time(21)
+
+
+def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The instant between two, to the second, at which the zone's clocks jump; both in UTC."""
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after
 
 
 PRAGUE = DayClock()
@@ -144,3 +173,19 @@ def server_time(instant: datetime) -> datetime:
     if offset is None:
         raise ValueError(f"an aware datetime is needed, was {instant!r}")
     return instant.astimezone(timezone(offset + SERVER_AHEAD))
+
+
+def from_server_time(wall: datetime, *, not_before: datetime | None = None) -> datetime:
+    """The UTC instant of a naive wall clock of FTMO's MT5 server.
+
+    not_before: the instant of an earlier row of the same list.  In the hour that New York's autumn shows
+    twice, the first one is meant unless it would lie before that.  ValueError for an aware datetime.
+    Source: docs/risk_rules.md#the-prop-firm-day.
+    """
+    if wall.tzinfo is not None:
+        raise ValueError(f"the server's clock bears no zone, was {wall!r}")
+    new_york = (wall - SERVER_AHEAD).replace(tzinfo=ZoneInfo(SERVER_ZONE), fold=0)
+    first = new_york.astimezone(UTC)
+    if not_before is not None and first < not_before:
+        return new_york.replace(fold=1).astimezone(UTC)
+    return first
