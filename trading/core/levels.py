@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trading.core.guards import flag
 from trading.core.headroom import LOCKED_FROM, Headroom
+from trading.core.programme import breached
 from trading.core.types import Breach, Level
 
 
@@ -29,16 +30,16 @@ def latch(before: Latch, room: Headroom, *, day: str, proven: bool = True) -> La
     day: ISO date of the prop-firm day.  It locks on what equity and open positions at their stops have used;
     an order that is merely on its way may still be refused, so it locks nothing.  A position without a stop
     can lose everything and locks.  proven: False when the day's start is not proven: its floor is a guess
-    then, and nothing lasting hangs on a guess.  Source: docs/risk_rules.md#level.
+    then, and nothing lasting hangs on a guess; the total limit counts all the same.  Source: docs/risk_rules.md#level.
     """
     known = flag("proven day start", proven)
     locks_day = known and room.used_daily_at_stops >= LOCKED_FROM
-    found = room.breach if known or room.breach is not Breach.DAILY else Breach.NONE
+    in_all = Breach.TOTAL if breached(room.equity, room.total_floor) else Breach.NONE
     return Latch(
         # ISO dates sort as text; a clock that steps back takes no lock away.
         daily_locked_on=max(before.daily_locked_on, day) if locks_day else before.daily_locked_on,
         total_locked=before.total_locked or room.used_total_at_stops >= LOCKED_FROM,
-        breach=before.breach or found,
+        breach=before.breach or (room.breach if known else in_all),
     )
 
 
