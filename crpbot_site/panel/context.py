@@ -105,7 +105,7 @@ def _of_account(seen: Glance) -> dict[str, Any]:
         "last_judged": _last_judged(answers.newest),
         "max_positions": limits_of(account).max_positions,
         "blockers": _blockers(seen),
-        **_limits(seen),
+        **limits(seen),
     }
 
 
@@ -120,7 +120,8 @@ def _blockers(seen: Glance) -> list[readiness.Line]:
     return readiness.resume_blockers(now=seen.now, account_id=seen.account.pk)
 
 
-def _limits(seen: Glance) -> dict[str, Any]:
+def limits(seen: Glance) -> dict[str, Any]:
+    """Both loss limits with their gauges, and the day so far; nothing while the account cannot be read."""
     if seen.room is None or seen.account is None:
         return {}
     room, start = seen.room.room, seen.room.day_start.balance
@@ -131,7 +132,7 @@ def _limits(seen: Glance) -> dict[str, Any]:
             floor=room.daily_floor,
             whole=daily,
             left=room.to_daily,
-            gauge=drawings.gauge(room, limit=daily, gone=start - room.equity, level=room.level),
+            gauge=drawings.gauge(room, limit=daily, gone=start - room.equity, level=seen.room.level),
         ),
         "total": Limit(
             floor=room.total_floor,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 
-from trading.core.types import AccountView, Level, Position, TradingState
-from trading.models import Account
-from trading.selectors import panel, risk
+from trading.core.headroom import LAST_MINUTES
+from trading.core.types import ZERO, AccountView, Level, Position, TradingState
+from trading.models import Account, Flatten
+from trading.selectors import flattens, panel, risk
 from trading.selectors.risk import HeadroomNow
 from trading.services import kill_switch
 
@@ -26,7 +28,7 @@ class Glance:
     """The state bar: whose numbers these are, what may happen, what may still be lost, and how old it is.
 
     room is None when the venue has not been seen, or when its view could not be worked out; then
-    ``error`` says why.  positions and as_of are the venue's last view, also where the number is missing.
+    ``error`` says why.  closing: the order to close everything while it is not done.  positions and as_of are the venue's last view, also where the number is missing.
     """
 
     now: datetime
@@ -36,6 +38,7 @@ class Glance:
     effective: kill_switch.Effective
     room: HeadroomNow | None
     error: str
+    closing: Flatten | None
     positions: tuple[Position, ...]
     as_of: datetime | None
     notice: str
@@ -52,7 +55,8 @@ class Glance:
 
     @property
     def level(self) -> Level | None:
-        return None if self.room is None else self.room.room.level
+        """The level that counts: the stricter of what is measured and what is latched."""
+        return None if self.room is None else self.room.level
 
     @property
     def lost(self) -> bool:
@@ -60,6 +64,16 @@ class Glance:
         if self.as_of is None:
             return self.account is not None
         return (self.now - self.as_of).total_seconds() >= 4 * EQUITY_PROMISE
+
+    @property
+    def floating(self) -> Decimal:
+        """The open result of all positions as the venue last showed it, in account currency."""
+        return sum((position.profit + position.swap for position in self.positions), ZERO)
+
+    @property
+    def near_midnight(self) -> bool:
+        """Whether the day is in the last hour, in which the coming floor counts as well."""
+        return self.seconds_left <= LAST_MINUTES * 60
 
     @property
     def seconds_left(self) -> int:
@@ -75,7 +89,7 @@ class Glance:
     def danger(self) -> bool:
         """Whether the page is in its danger form: something cannot happen until something else does."""
         grave = self.level in (Level.LOCKED, Level.BREACH)
-        return self.halted or grave or self.lost or bool(self.error)
+        return self.halted or grave or self.lost or bool(self.error) or self.closing is not None
 
 
 def glance(request: HttpRequest) -> Glance:
@@ -101,6 +115,7 @@ def _read(request: HttpRequest, *, now: datetime) -> Glance:
         effective=kill_switch.effective(account.pk if account else None),
         room=room,
         error=error,
+        closing=flattens.open_of(account.pk) if account else None,
         positions=view.positions if view else (),
         as_of=view.as_of if view else None,
         notice=settings.CRPBOT.notice,

@@ -39,7 +39,7 @@ NAVIGATION: list[dict[str, Any]] = [
             {**_page("Overview", "home", "admin:index"), "foot": "Overview"},
             {**_rows("Signals", "monitoring", "trading.signal"), "foot": "Signals"},
             {**_page("Why nothing?", "help", "panel:why"), "foot": "Why"},
-            {**_page("Health", "ecg_heart", "panel:health"), "foot": "Health"},
+            _page("Health", "ecg_heart", "panel:health"),
         ],
     },
     {
@@ -50,13 +50,14 @@ NAVIGATION: list[dict[str, Any]] = [
             _rows("Intents", "outbox", "trading.orderintent"),
             _rows("Orders", "receipt_long", "trading.order"),
             _rows("Fills", "done_all", "trading.fill"),
-            _rows("Risk", "shield", "trading.risksnapshot"),
+            {**_page("Risk", "shield", "panel:risk"), "foot": "Risk"},
         ],
     },
     {
         "title": "Markets",
         "items": [
             _rows("Markets", "candlestick_chart", "trading.market"),
+            _rows("Calendar", "event", "trading.calendarentry"),
             _rows("Candles", "table_rows", "trading.candle"),
             _rows("Scans", "radar", "trading.scan"),
             _rows("Strategies", "tune", "trading.strategyswitch"),

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from crpbot_site.panel import views
+from crpbot_site.panel import risk_views, views
 
 app_name = "panel"
 
@@ -15,9 +15,14 @@ urlpatterns = [
     path("halt/", guarded(views.halt), name="halt"),
     path("resume/", guarded(views.resume), name="resume"),
     path("why/", guarded(views.why), name="why"),
+    path("risk/", guarded(risk_views.risk), name="risk"),
+    path("risk/pass/", guarded(risk_views.risk_pass), name="risk_pass"),
+    path("risk/reopen/", guarded(risk_views.reopen), name="reopen"),
+    path("flatten/", guarded(views.flatten), name="flatten"),
     path("system/", guarded(views.health), name="health"),
     path("rows/", guarded(views.rows), name="rows"),
     path("account/", guarded(views.choose_account), name="account"),
     path("parts/bar/", guarded(views.bar_parts), name="bar_parts"),
+    path("parts/risk/", guarded(risk_views.risk_parts), name="risk_parts"),
     path("parts/overview/", guarded(views.overview_parts), name="overview_parts"),
 ]

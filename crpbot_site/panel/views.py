@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from crpbot_site.health import findings
 from crpbot_site.panel import context, words
-from crpbot_site.panel.forms import HaltForm, ResumeForm
+from crpbot_site.panel.forms import FLATTEN, HaltForm, ResumeForm
 from crpbot_site.panel.glance import ACCOUNT_CHOICE, HALT_RIGHT, Glance, glance
+from crpbot_site.panel.pages import back, page
 from trading.core.types import TradingState
-from trading.selectors import answers, overview, panel, readiness
+from trading.selectors import answers, overview, panel, readiness, risk_page
 from trading.services import kill_switch
-
-
-def _page(
-    request: HttpRequest, template: str, title: str, given: dict[str, Any], status: int = 200
-) -> HttpResponse:
-    """A page of the panel inside the admin's frame."""
-    everywhere = admin.site.each_context(request)
-    request.current_app = admin.site.name
-    values = {**everywhere, "title": title, "panel_page": True, **given}
-    return TemplateResponse(request, template, values, status=status)
 
 
 @require_GET
@@ -58,7 +45,7 @@ def why(request: HttpRequest) -> HttpResponse:
         top = next((row for row in found.rows if row.kind != "order"), None)
         verdict = words.why_nothing(seen, found.funnel, words.reason(top.code) if top else "")
         latest = [*found.latest.newest, *found.latest.earlier][: context.ANSWERS_SHOWN]
-    return _page(
+    return page(
         request, "panel/why.html", "Why nothing?", {"answers": found, "latest": latest, "verdict": verdict}
     )
 
@@ -79,13 +66,13 @@ def health(request: HttpRequest) -> HttpResponse:
         "price_promise": context.PRICE_PROMISE,
         "verdict": words.health(seen, found),
     }
-    return _page(request, "panel/health.html", "Health", given)
+    return page(request, "panel/health.html", "Health", given)
 
 
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """Every list of rows that this person may see."""
-    return _page(request, "panel/rows.html", "All rows", {"app_list": admin.site.get_app_list(request)})
+    return page(request, "panel/rows.html", "All rows", {"app_list": admin.site.get_app_list(request)})
 
 
 @require_POST
@@ -94,7 +81,7 @@ def choose_account(request: HttpRequest) -> HttpResponse:
     number = request.POST.get("number", "")
     if any(account.number == number for account in panel.accounts()):
         request.session[ACCOUNT_CHOICE] = number
-    return _back(request)
+    return back(request)
 
 
 @require_http_methods(["GET", "POST"])
@@ -105,9 +92,11 @@ def halt(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = HaltForm(request.POST)
         if form.is_valid():
-            _halt(request, TradingState(form.cleaned_data["state"]))
-            return _back(request)
-    return _page(request, "panel/halt.html", "Halt trading", {})
+            # The halt does not wait for the second question.
+            closing = form.cleaned_data["state"] == FLATTEN
+            _halt(request, TradingState.HALTED if closing else TradingState(form.cleaned_data["state"]))
+            return redirect("panel:flatten") if closing else back(request)
+    return page(request, "panel/halt.html", "Halt trading", {})
 
 
 def _halt(request: HttpRequest, state: TradingState) -> None:
@@ -119,6 +108,30 @@ def _halt(request: HttpRequest, state: TradingState) -> None:
         return
     if not changed:
         messages.info(request, f"Trading was {state.upper()} already.")
+
+
+@require_http_methods(["GET", "POST"])
+def flatten(request: HttpRequest) -> HttpResponse:
+    """Close everything on every account: the question, and its answer; whoever may halt may ask for it."""
+    if not request.user.has_perm(HALT_RIGHT):
+        raise PermissionDenied
+    if request.method == "POST":
+        kill_switch.set_state(
+            TradingState.HALTED,
+            by=request.user.get_username(),
+            reason="halt and close everything, asked on the panel",
+            now=timezone.now(),
+            flatten=True,
+        )
+        return redirect("admin:index")
+    desks = panel.desks()
+    held = [(desk, risk_page.positions_of(desk)) for desk in desks]
+    given = {
+        "held": [(desk, positions) for desk, positions in held if positions],
+        "count": sum(len(positions) for _, positions in held),
+        "closing": risk_page.flattens([desk.account_id for desk in desks]),
+    }
+    return page(request, "panel/flatten.html", "Close everything", given)
 
 
 @require_http_methods(["GET", "POST"])
@@ -144,10 +157,10 @@ def resume(request: HttpRequest) -> HttpResponse:
             refused = error.missing
         else:
             return redirect("admin:index")
-    return _resume_page(request, account_id, refused)
+    return _resumepage(request, account_id, refused)
 
 
-def _resume_page(request: HttpRequest, account_id: int | None, refused: tuple[str, ...]) -> HttpResponse:
+def _resumepage(request: HttpRequest, account_id: int | None, refused: tuple[str, ...]) -> HttpResponse:
     seen = glance(request)
     checklist = readiness.resume_checklist(now=seen.now, account_id=account_id)
     given = {
@@ -159,7 +172,7 @@ def _resume_page(request: HttpRequest, account_id: int | None, refused: tuple[st
         "others": [other for other in panel.closed_switches() if other.account_id != account_id],
         "reason": request.POST.get("reason", ""),
     }
-    return _page(request, "panel/resume.html", "Resume trading", given, status=409 if refused else 200)
+    return page(request, "panel/resume.html", "Resume trading", given, status=409 if refused else 200)
 
 
 def _scope(request: HttpRequest, seen: Glance) -> int | None:
@@ -170,12 +183,3 @@ def _scope(request: HttpRequest, seen: Glance) -> int | None:
     if seen.effective.source == "account" and seen.account is not None:
         return seen.account.pk
     return None
-
-
-def _back(request: HttpRequest) -> HttpResponseRedirect:
-    """To the page the form came from, if it is one of ours; else to the overview."""
-    asked = request.POST.get("next", "")
-    ours = url_has_allowed_host_and_scheme(
-        asked, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return HttpResponseRedirect(asked if ours and asked else reverse("admin:index"))

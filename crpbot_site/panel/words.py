@@ -12,7 +12,7 @@ from crpbot_site.panel.glance import Glance
 from trading.core import gate
 from trading.core.headroom import LOCKED_FROM
 from trading.core.types import Level, TradingState
-from trading.models import OrderIntent
+from trading.models import Flatten, OrderIntent
 from trading.selectors.answers import Funnel
 from trading.selectors.overview import Counts, OpenTrade
 
@@ -113,9 +113,9 @@ def _grave(glance: Glance, unknown: list[OrderIntent]) -> Verdict | None:
         )
         return Verdict(stop, text, True)
     if glance.level is Level.BREACH:
-        return Verdict(
-            stop, "The account is below a floor of its programme: BREACH. Only a person can end that.", True
-        )
+        return Verdict(stop, _breach(glance), True)
+    if glance.closing is not None:
+        return Verdict(stop, _closing(glance, glance.closing), True)
     if glance.halted:
         return Verdict(
             stop, f"Trading is HALTED{_why(glance)}. {_unknown(unknown)}An admin resumes it.", True
@@ -138,9 +138,24 @@ def _grave(glance: Glance, unknown: list[OrderIntent]) -> Verdict | None:
     return None
 
 
+def _breach(glance: Glance) -> str:
+    broken = glance.room.latch.breach if glance.room is not None else ""
+    which = f"The {broken} loss limit was broken" if broken else "Equity is below a floor of the programme"
+    return f"{which}: BREACH. That stays for good; only a reset, a new login or another phase ends it."
+
+
+def _closing(glance: Glance, order: Flatten) -> str:
+    held = len(glance.positions)
+    left = f"{counted(held, 'position is', 'positions are')} still open" if held else "nothing is open any more"
+    asked = f"asked by {order.asked_by} at {local(glance, order.asked_at):%H:%M:%S}"
+    return f"Everything is being closed, {asked}: {left[:1].lower()}{left[1:]}. The desk does it before anything else."
+
+
 def _unlocks(glance: Glance) -> str:
-    if glance.room is not None and glance.room.room.used_total >= LOCKED_FROM:
-        return "That is of the total limit, which does not begin anew: it does not open by itself."
+    if glance.room is not None and (
+        glance.room.latch.total_locked or glance.room.room.used_total >= LOCKED_FROM
+    ):
+        return "That is of the total limit, which does not begin anew: an admin reopens it on the Risk page."
     return f"It opens by itself at midnight in {glance.day.place}."
 
 
@@ -160,6 +175,9 @@ def _unknown(unknown: list[OrderIntent]) -> str:
 def _used(glance: Glance) -> str:
     if glance.room is None:
         return "an unknown part of a limit"
+    if glance.room.level is not glance.room.room.level:
+        # What is measured has come back; the lock has not.
+        return "80 % of a loss limit was"
     return f"{glance.room.room.used * 100:.1f} % of a loss limit"
 
 

@@ -80,9 +80,11 @@ def make_day(account: Account, *, now: datetime, balance: str = "101240.00") -> 
     day = account.programme.clock.day(now)
     return AccountDay.objects.create(
         account=account,
+        period=account.periods.get(ended_at=None),
         day=day,
         balance=D(balance),
         peak_balance=D(balance),
+        equity=D(balance),
         proven=True,
         how="seen",
         recorded_at=now,
@@ -347,6 +349,7 @@ def make_snapshot(
         day_start_balance=D("101240.00"),
         daily_floor=D("96240.00"),
         total_floor=D("90000.00"),
+        next_floor=D("95890.84"),
         worst_case=D(worst),
         pending_risk=D(0),
         unknown_risk=D(0),

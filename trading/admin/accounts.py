@@ -11,7 +11,7 @@ from django.contrib import admin
 
 from trading.admin.base import FactAdmin, KeptAdmin
 from trading.core.types import Mode
-from trading.models import Account, AccountDay, ProgrammeProfile, ProgrammeVersion
+from trading.models import Account, AccountDay
 
 _LIMITS = (
     "risk_per_trade",
@@ -113,31 +113,7 @@ class AccountAdmin(KeptAdmin):
 
 @admin.register(AccountDay)
 class AccountDayAdmin(FactAdmin):
-    list_display = ("day", "account", "badge", "balance", "peak_balance", "proven", "how", "recorded_at")
+    list_display = ("day", "account", "badge", "balance", "equity", "peak_balance", "proven", "how", "recorded_at")
     list_filter = ("proven", "account")
     list_select_related = ("account",)
     date_hierarchy = "day"
-
-
-@admin.register(ProgrammeProfile)
-class ProgrammeProfileAdmin(FactAdmin):
-    list_display = ("title", "name", "firm")
-    search_fields = ("title", "name", "firm")
-
-
-@admin.register(ProgrammeVersion)
-class ProgrammeVersionAdmin(FactAdmin):
-    list_display = (
-        "__str__",
-        "phase",
-        "effective_from",
-        "verified_on",
-        "daily_loss",
-        "total_loss",
-        "profit_target",
-        "zone",
-        "swing",
-    )
-    list_filter = ("phase", "swing")
-    search_fields = ("profile__name", "version")
-    list_select_related = ("profile",)

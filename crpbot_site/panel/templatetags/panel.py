@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from crpbot_site.panel import drawings, stories, words
+from crpbot_site.panel import drawings, figures, risk_words, stories, words
+from crpbot_site.panel.figures import MINUS, UNKNOWN
 from trading.core.types import utc_from_ms
+from trading.models import AccountDay
 from trading.selectors.signal_page import SignalPage
 
 register = template.Library()
-
-MINUS = "\u2212"
-UNKNOWN = "unknown"
-CENT = Decimal("0.01")
 
 # Paths on a square of 10 units, drawn in the colour of the text.
 _GLYPHS = {
@@ -50,6 +48,7 @@ _CHIPS = {
     "unknown": ("unknown", "question"),
     "unproven": ("caution", "ring"),
     "synthetic": ("synthetic", ""),
+    "closing": ("caution", "down-right"),
 }
 
 
@@ -101,36 +100,21 @@ def age_text(seconds: float, promise: int, *, long: bool = False) -> str:
     return f"{words.span(seconds)}{old}"
 
 
-@register.filter
-def money(value: Decimal | None) -> str:
-    """Money with thousands and cents; a minus is a minus sign, unknown is a word."""
-    if value is None:
-        return UNKNOWN
-    exact = Decimal(value).quantize(CENT, rounding=ROUND_HALF_UP)
-    return f"{exact:,.2f}".replace("-", MINUS)
+money = register.filter(figures.money)
+signed = register.filter(figures.signed)
+percent = register.filter(figures.percent)
 
 
 @register.filter
-def signed(value: Decimal | None, places: int = 2) -> str:
-    """A change: plus or minus always said."""
-    if value is None:
-        return UNKNOWN
-    text = f"{Decimal(value):+,.{places}f}"
-    if not text.strip("+-0.,"):
-        return text.lstrip("+-")
-    return text.replace("-", MINUS)
+def whole(value: Decimal) -> str:
+    """An amount without its cents, for the ends of a drawing."""
+    return f"{Decimal(value):,.0f}".replace("-", MINUS)
 
 
 @register.filter
 def count(number: int) -> str:
     """A number of things, with thousands."""
     return f"{number:,}"
-
-
-@register.filter
-def percent(value: Decimal | float | None, places: int = 1) -> str:
-    """A fraction in percent."""
-    return UNKNOWN if value is None else f"{float(value) * 100:,.{places}f} %".replace("-", MINUS)
 
 
 @register.filter
@@ -180,10 +164,7 @@ def from_ms(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else utc_from_ms(milliseconds)
 
 
-@register.filter
-def base(key: str) -> str:
-    """The coin of a market key, as rows name it: BTC of BTC-USD and of binance:BTC/USDT."""
-    return key.rsplit(":", 1)[-1].replace("/", "-").split("-", 1)[0]
+base = register.filter("base", figures.coin)
 
 
 @register.filter
@@ -202,6 +183,12 @@ def item(mapping: Any, key: Any) -> Any:
 def heat(count: int, peak: int) -> int:
     """A count's depth of four, against the day's highest."""
     return min(4, 1 + 4 * count // (peak + 1))
+
+
+@register.filter
+def how_known(day: AccountDay) -> str:
+    """How the beginning of a day is known."""
+    return risk_words.how_known(day)
 
 
 @register.simple_tag
