@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import connections
 
-CEILING = {"paper": ("observe", "paper"), "live": ("observe", "paper", "demo", "micro", "live")}
+from trading.core.ceiling import allowed as modes_allowed
 
 
 @checks.register()
@@ -31,7 +31,8 @@ def modes_fit(
     """No account stands higher than the environment and the database allow."""
     if not databases or "trading_account" not in connections["default"].introspection.table_names():
         return []
-    allowed = CEILING[settings.CRPBOT.trading_mode if settings.CRPBOT.postgresql else "paper"]
+    crpbot = settings.CRPBOT
+    allowed = [mode.value for mode in modes_allowed(crpbot.trading_mode, postgresql=crpbot.postgresql)]
     above = apps.get_model("trading", "Account")._default_manager.exclude(mode__in=allowed)
     hint = f"TRADING_MODE and the database allow {', '.join(allowed)}."
     return [

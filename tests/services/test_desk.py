@@ -285,7 +285,7 @@ def test_a_halt_does_not_flood_the_record_with_refused_exits(world: World) -> No
     desk = Desk("one")
     opened(world, desk, cap_seconds=180)
     halt()
-    store(world.market, [100.0] * 3, start=NOW + 2 * MINUTE)
+    store(world.market, [100.0] * 15, start=NOW + 2 * MINUTE)
     before = Event.objects.count()
     for second in range(300, 1000, 7):
         tick(desk, second)

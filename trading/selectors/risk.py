@@ -196,10 +196,12 @@ def headroom_now(account_id: int, *, now: datetime) -> HeadroomNow | None:
     return None if view is None else headroom_of(account, view=view, now=now)
 
 
-def terms_of(account: Account) -> Terms:
-    """What the account trades under, read from the rows."""
+def terms_of(account: Account, *, instruments: Mapping[str, Instrument] | None = None) -> Terms:
+    """What the account trades under; instruments: as just read by the caller, or else from the rows."""
     return Terms(
-        programme=programme_of(account), limits=limits_of(account), instruments=instruments_of(account)
+        programme=programme_of(account),
+        limits=limits_of(account),
+        instruments=instruments_of(account) if instruments is None else instruments,
     )
 
 

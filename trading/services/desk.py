@@ -10,18 +10,30 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import close_old_connections
 from django.utils import timezone
 
-from trading.core.types import AccountView, IntentState, ms_from_utc, utc_from_ms
+from trading.core.types import AccountView, Action, ExitReason, IntentState, ms_from_utc, utc_from_ms
 from trading.models import Account, DeskStatus, OrderIntent
 from trading.selectors import risk as risk_selectors
-from trading.selectors import rows
-from trading.services import claims, days, events, kill_switch, leases, paper, reconcile, risk
+from trading.services import (
+    claims,
+    days,
+    events,
+    guard,
+    kill_switch,
+    leases,
+    paper,
+    reconcile,
+    risk,
+    runaway,
+    sentinel,
+)
+from trading.services import clock as clocks
 from trading.venues.base import VenueRejected, VenueUnavailable, VenueUnknownOutcome
 from trading.venues.paper import PaperVenue
 
@@ -30,8 +42,6 @@ STATUS_EVERY = timedelta(seconds=3)
 # New accounts are noticed this often; a claim reads its account afresh.
 ACCOUNTS_EVERY = timedelta(minutes=5)
 FAILURES_BORNE = 5
-
-_SWITCHES = "SELECT state FROM trading_killswitch WHERE account_id IS NULL OR account_id = %s ORDER BY id"
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +65,8 @@ class _Seat:
     books: reconcile.Books
     markets: dict[str, int]
     day: str = ""
-    stance: tuple[Any, ...] = ()
+    blind: bool = True
+    memory: guard.Memory = field(default_factory=guard.Memory)
     said: dict[str, Any] = field(default_factory=dict)
     status_at: datetime | None = None
 
@@ -65,6 +76,7 @@ class Desk:
 
     owner: a name no other process has.  lease_ttl: how long it may be silent and keep the lease.
     clock: read again once a claim holds its locks, which may take seconds; without it a tick's ``now`` stands.
+    watch: the wall clock beside the monotonic one; ``run`` makes one where none is given.
     on_step: called with the name of each step between claim and answer, so that a test can end the
     process there.
     """
@@ -75,11 +87,13 @@ class Desk:
         *,
         lease_ttl: timedelta = leases.TTL,
         clock: Callable[[], datetime] | None = None,
+        watch: clocks.Watch | None = None,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.owner = owner
         self.lease_ttl = lease_ttl
         self._clock = clock
+        self._watch = watch
         self._on_step = on_step or (lambda _step: None)
         self._seats: dict[int, _Seat] = {}
         self._fencing: int | None = None
@@ -95,6 +109,7 @@ class Desk:
         """
         failures = 0
         self._clock = self._clock or timezone.now
+        self._watch = self._watch or clocks.Watch()
         try:
             while not stop.is_set():
                 failures = 0 if self._tick_guarded() else failures + 1
@@ -117,7 +132,11 @@ class Desk:
     def tick(self, *, now: datetime) -> DeskReport:
         """One round over all accounts: venue, reconciliation, exits, claims, snapshots."""
         fencing = self._hold(now=now)
+        if self._watch is not None:
+            clocks.check(self._watch, now=now)
         if fencing is None:
+            if self._watch is not None:
+                clocks.check_start(claims.LEASE, now=now)
             self._seats, self._fencing = {}, None
             return DeskReport(holds=False)
         if fencing != self._fencing:
@@ -185,35 +204,78 @@ class Desk:
         except (VenueUnavailable, VenueUnknownOutcome) as error:
             self._seats.pop(account.pk, None)
             what = "unavailable" if isinstance(error, VenueUnavailable) else "lost an answer"
-            _not_ready(account, f"venue {what}: {error}", now=now)
+            _unseen(account, f"venue {what}: {error}", now=now)
             return DeskReport(holds=True, reasons=(str(error),))
         except Exception as error:
             self._seats.pop(account.pk, None)
-            _not_ready(account, f"the desk failed: {type(error).__name__}: {error}", now=now)
+            _unseen(account, f"the desk failed: {type(error).__name__}: {error}", now=now)
             raise
 
     def _attend(self, account: Account, *, now: datetime) -> DeskReport:
+        """One round at one account; what protects it comes before everything that could cost it money."""
         seat = self._seat(account)
         moved = paper.advance(seat.venue, seat.markets, now=now)
         found = reconcile.run(account, seat.books, now=now)
+        if found.fills:
+            runaway.after_fills(account, now=now)
+            seat.memory.forget_day()
         view = seat.venue.view(now=now)
-        self._begin_day(account, seat, view, now=now)
-        turned = self._turned(account, seat)
-        self._report(account, seat, view, found, now=now)
+        finding = self._look(account, seat, view, now=now)
+        if not finding.readable:
+            return self._unreadable(account, seat, view, found, finding, now=now)
+        if finding.well:
+            self._begin_day(account, seat, view, now=now)
+        held = guard.look_after(account, seat.memory, seat.venue, view, outside=self._outside, now=now)
+        if held.lived:
+            return self._lived(account, now=now)
+        self._report(account, seat, view, found.difference or finding.sentence, now=now)
         asked = claims.ask_time_exits(account, found.overdue, now=now)
-        sent = self._send_due(account, seat, (*found.pending, *asked), now=now) if not found.difference else 0
-        if moved or found.fills or found.settled or sent or turned:
+        passes = _passes(found, finding)
+        sent = self._send_due(account, seat, (*held.intents, *asked, *found.pending), passes, now=now)
+        if moved or found.fills or found.settled or sent or held.trigger:
             view = seat.venue.view(now=now)
-            self._report(account, seat, view, found, now=now, force=True)
-            trigger = "fill" if found.fills else "state" if turned else "order"
+            self._report(account, seat, view, found.difference or finding.sentence, now=now, force=True)
+            trigger = "fill" if found.fills else held.trigger or "order"
             risk.snapshot(account, now=now, trigger=trigger, view=view)
         return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled)
 
-    def _turned(self, account: Account, seat: _Seat) -> bool:
-        """Whether the switch or the account's mode has changed since the last look."""
-        stance = (account.mode, *self._outside, *rows.query(_SWITCHES, (account.pk,)))
-        before, seat.stance = seat.stance, stance
-        return bool(before) and before != stance
+    def _look(self, account: Account, seat: _Seat, view: AccountView, *, now: datetime) -> sentinel.Finding:
+        """Ask the sentinel, and write down what it found when it is not well, or well again."""
+        finding = sentinel.look(account, view, now=now)
+        if not finding.well:
+            seat.blind = True
+            sentinel.note(account, finding, exposed=sentinel.exposed(account), now=now)
+        elif seat.blind:
+            sentinel.clear(account)
+            seat.blind = False
+        return finding
+
+    def _unreadable(
+        self,
+        account: Account,
+        seat: _Seat,
+        view: AccountView,
+        found: reconcile.Reconciled,
+        finding: sentinel.Finding,
+        *,
+        now: datetime,
+    ) -> DeskReport:
+        """Nothing may be reckoned with such a view; in an account that is ours, exits still go out."""
+        _not_ready(account, finding.sentence, now=now)
+        sent = 0
+        if finding.ours:
+            sent = self._send_due(account, seat, found.pending, _passes(found, finding), now=now)
+        reasons = (finding.sentence,)
+        return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled, reasons=reasons)
+
+    def _lived(self, account: Account, *, now: datetime) -> DeskReport:
+        """A step of the account's life was carried out or refused: everything about it is read again."""
+        self._seats.pop(account.pk, None)
+        self._listed_at = utc_from_ms(0)
+        fresh = Account.objects.select_related("programme__profile").get(pk=account.pk)
+        view = self._seat(fresh).venue.view(now=now)
+        risk.snapshot(fresh, now=now, trigger="life", view=view)
+        return DeskReport(holds=True)
 
     def _begin_day(self, account: Account, seat: _Seat, view: AccountView, *, now: datetime) -> None:
         """Record the day's start once everything that may have filled before it is known.
@@ -229,6 +291,7 @@ class Desk:
         if all(seen_to >= midnight for seen_to in seat.venue.exposed().values()):
             days.ensure_day(account, view=view, now=now)
             seat.day = str(today)
+            seat.memory.forget_day()
 
     def _seat(self, account: Account) -> _Seat:
         if account.pk not in self._seats:
@@ -244,7 +307,7 @@ class Desk:
         account: Account,
         seat: _Seat,
         view: AccountView,
-        found: reconcile.Reconciled,
+        trouble: str,
         *,
         now: datetime,
         force: bool = False,
@@ -256,8 +319,8 @@ class Desk:
         seat.status_at = now
         seen = {"reconciled_at": now, "seen_at": view.as_of}
         said = {
-            "ready": not found.difference,
-            "reason": found.difference[:300] or "reconciled",
+            "ready": not trouble,
+            "reason": trouble[:300] or "reconciled",
             "balance": view.balance,
             "equity": view.equity,
             "positions": [risk_selectors.position_body(position) for position in view.positions],
@@ -272,13 +335,22 @@ class Desk:
 
     # -- sending ------------------------------------------------------------------------------
 
-    def _send_due(self, account: Account, seat: _Seat, intents: tuple[int, ...], *, now: datetime) -> int:
-        """Claim and send what waits, oldest first; the number that reached the venue."""
+    def _send_due(
+        self,
+        account: Account,
+        seat: _Seat,
+        intents: tuple[int, ...],
+        passes: Callable[[OrderIntent], bool],
+        *,
+        now: datetime,
+    ) -> int:
+        """Claim and send what waits and may pass, what leaves the market first; the number that reached the venue."""
         sent = 0
-        for intent_id in intents:
-            intent = OrderIntent.objects.select_related("market", "signal__market").get(pk=intent_id)
-            fresh = Account.objects.select_related("programme__profile").get(pk=account.pk)
-            sent += self._send(fresh, seat, intent, now=now)
+        due = [OrderIntent.objects.select_related("market", "signal__market").get(pk=pk) for pk in intents]
+        for intent in sorted(due, key=lambda one: Action(one.action) is Action.OPEN):
+            if passes(intent):
+                fresh = Account.objects.select_related("programme__profile").get(pk=account.pk)
+                sent += self._send(fresh, seat, intent, now=now)
         return sent
 
     def _send(self, account: Account, seat: _Seat, intent: OrderIntent, *, now: datetime) -> bool:
@@ -310,7 +382,8 @@ class Desk:
         return claims.claim(account, intent, view, hand=self._hand(), now=now)
 
     def _hand(self) -> claims.Hand:
-        return claims.Hand(owner=self.owner, fencing=self._fencing or 0, clock=self._clock)
+        hand = claims.Hand(owner=self.owner, fencing=self._fencing or 0, clock=self._clock)
+        return replace(hand, steady=self._watch.steady) if self._watch else hand
 
 
 def _accounts() -> list[Account]:
@@ -318,6 +391,24 @@ def _accounts() -> list[Account]:
     return list(
         Account.objects.filter(venue=PaperVenue.name).select_related("programme__profile").order_by("pk")
     )
+
+
+def _passes(found: reconcile.Reconciled, finding: sentinel.Finding) -> Callable[[OrderIntent], bool]:
+    """What may be sent: all, only exits when the view is not to be trusted, only a flatten when positions differ."""
+
+    def passes(intent: OrderIntent) -> bool:
+        if found.difference:
+            return Action(intent.action) is not Action.OPEN and intent.reason == ExitReason.FLATTEN
+        return finding.well or Action(intent.action) is not Action.OPEN
+
+    return passes
+
+
+def _unseen(account: Account, reason: str, *, now: datetime) -> None:
+    """Nothing was seen of an account: it is not ready, and after a minute with something at stake it is HALTED."""
+    _not_ready(account, reason, now=now)
+    blind = sentinel.Finding(sentence=reason, readable=False)
+    sentinel.note(account, blind, exposed=sentinel.exposed(account), now=now)
 
 
 def _not_ready(account: Account, reason: str, *, now: datetime) -> None:

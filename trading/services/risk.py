@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trading.core.programme import breached
-from trading.core.types import AccountView, Level, TradingState
+from trading.core.types import AccountView
 from trading.models import Account, RiskSnapshot
 from trading.selectors import risk
 from trading.services import kill_switch
@@ -32,19 +31,16 @@ def snapshot_all(*, now: datetime, trigger: str) -> list[int]:
 
 
 def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView | None = None) -> int | None:
-    """Write an account's risk at this instant; None when no view of it exists yet. A breach halts the account.
+    """Write an account's risk at this instant; None when no view of it exists yet.
 
-    view: a view that was just read; without it the desk's last one counts.
+    view: a view that was just read; without it the desk's last one counts.  level: the stricter of what is
+    measured here and what ``services.levels`` has latched; nothing is latched and nobody is halted from here.
     """
     seen = view if view is not None else risk.view_of(account)
     if seen is None:
         return None
     current = risk.headroom_of(account, view=seen, now=now)
     room = current.room
-    if room.level is Level.BREACH and (current.day_start.proven or breached(room.equity, room.total_floor)):
-        # The daily floor falls at midnight; what was broken before must not open again by that.
-        reason = f"BREACH: equity {room.equity} lies below the floor {room.floor}"
-        kill_switch.set_state(TradingState.HALTED, by="risk", reason=reason, now=now, account_id=account.pk)
     row = RiskSnapshot.objects.create(
         account=account,
         at=now,
@@ -64,7 +60,7 @@ def snapshot(account: Account, *, now: datetime, trigger: str, view: AccountView
         headroom=room.headroom,
         used_daily=room.used_daily,
         used_total=room.used_total,
-        level=room.level,
+        level=current.level,
         open_positions=len(current.positions),
         programme=account.programme,
         synthetic=account.synthetic,
