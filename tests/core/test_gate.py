@@ -10,16 +10,61 @@ from typing import Any
 
 import pytest
 
-from tests.core.worlds import BTC, LIMITS, NOW, TWO_STEP, account, day, draft, pending, position, usage
+from tests.core.worlds import (
+    BTC,
+    INSTRUMENTS,
+    LIMITS,
+    NOW,
+    SOL,
+    TWO_STEP,
+    account,
+    day,
+    draft,
+    pending,
+    position,
+    usage,
+)
 from trading.core import gate
+from trading.core.answer import Answer
+from trading.core.calendar import Entry, EntryKind
 from trading.core.gate import CODES, NOT_ASKED, RULES, GateInput, decide, decide_close
-from trading.core.types import Confidence, Mode, Side, Tier, TradingState
+from trading.core.levels import Latch
+from trading.core.programme import profile
+from trading.core.types import Breach, Confidence, Margin, Mode, ModelState, Side, Tier, TradingState
 
 Make = Callable[..., GateInput]
 SECOND = timedelta(seconds=1)
 UNKNOWN = Confidence(rate=None, low=None, high=None, n=0)
 ETH_HELD = position("ETH-USD", entry=D(3000), price=D(3000), stop=D(2990), lots=D("0.1"))
 DEEP = replace(BTC, volume_max=D(100))
+# Nothing but the loss limits binds here.
+WIDE = {"instrument": DEEP, "margin": Margin(free=D(10**9), per_lot=D(90000))}
+
+
+def wide(risk: str) -> dict[str, Any]:
+    """A world in which so large a fraction may be risked on one trade."""
+    limits = replace(LIMITS, risk_per_trade=D(risk), max_group_risk=D(1))
+    return {**WIDE, "limits": limits}
+
+
+def limited(**changes: Any) -> dict[str, Any]:
+    """A world with these limits of its profile."""
+    return {"limits": replace(LIMITS, **changes)}
+
+
+def margin(free: str, per_lot: str = "90000") -> Margin:
+    return Margin(free=D(free), per_lot=D(per_lot))
+
+
+def shut(start: int, hours: int, *, kind: EntryKind = EntryKind.CLOSURE, symbols: str = "") -> Entry:
+    """An entry that begins so many minutes after the decision and lasts so many hours."""
+    starts = NOW + timedelta(minutes=start)
+    ends = starts + timedelta(hours=hours)
+    return Entry(kind=kind, title="Weekend", starts_at=starts, ends_at=ends, symbols=tuple(symbols.split()))
+
+
+NEWS = shut(1, 0, kind=EntryKind.NEWS)
+FUNDED = profile("ftmo-2-step-funded")
 
 # Each row: what differs from a world that passes, and the code it is refused with (None: it passes).
 TABLE: list[Any] = [
@@ -38,6 +83,9 @@ TABLE: list[Any] = [
     pytest.param({"draft": draft(closed_at=NOW + SECOND)}, "stale", id="a candle from the future"),
     pytest.param({"limits": replace(LIMITS, signal_ttl=8 * SECOND)}, "stale", id="a tighter time to live"),
     pytest.param({"window_has_gap": True}, "gap", id="a gap"),
+    pytest.param({"account": account(number="8")}, "wrong_account", id="another account"),
+    pytest.param({"account": account(currency="EUR")}, "wrong_account", id="another currency"),
+    pytest.param({"number": "8"}, "wrong_account", id="another account is meant"),
     pytest.param({"account": account(as_of=NOW - 5 * SECOND)}, None, id="account seen 5 s ago"),
     pytest.param(
         {"account": account(as_of=NOW - timedelta(seconds=5, microseconds=1))},
@@ -47,6 +95,12 @@ TABLE: list[Any] = [
     pytest.param({"account": account(as_of=NOW - timedelta(days=400))}, "account_stale", id="never seen"),
     pytest.param({"account": account(as_of=NOW + 6 * SECOND)}, "account_stale", id="account from the future"),
     pytest.param({"day": day(proven=False)}, "day_start", id="midnight unproven"),
+    pytest.param({"model": ModelState.VALID}, None, id="a model that may speak"),
+    pytest.param({"model": ModelState.INVALID}, "model", id="a model that may not speak"),
+    pytest.param({"model": ModelState.UNKNOWN}, "model", id="a model of which nothing is known"),
+    pytest.param(
+        {"model": ModelState.INVALID, "mode": Mode.PAPER}, "model", id="a model that may not speak, on paper"
+    ),
     pytest.param({"draft": draft(expected_value_bp=None)}, "expected_value", id="expected value unknown"),
     pytest.param({"draft": draft(expected_value_bp=D(0))}, "expected_value", id="nothing expected"),
     pytest.param({"draft": draft(expected_value_bp=D("-3"))}, "expected_value", id="a loss expected"),
@@ -90,24 +144,93 @@ TABLE: list[Any] = [
     pytest.param(
         {"draft": draft(side=Side.SHORT, stop=D(90600), target=D(89100))}, None, id="a short with its own"
     ),
+    pytest.param(limited(max_position_share=D("0.3")), None, id="30 % of equity for one market"),
+    pytest.param(limited(max_position_share=D("0.009")), None, id="just enough for the smallest volume"),
+    pytest.param(limited(max_position_share=D("0.0089")), "position_share", id="too small a share"),
+    pytest.param(limited(max_order_value=D(900)), None, id="the smallest volume is the largest order"),
+    pytest.param(
+        limited(max_order_value=D("899.99")), "order_value", id="a largest order below the smallest"
+    ),
+    pytest.param(limited(min_order_value=D(59400)), None, id="an order as small as allowed"),
+    pytest.param(limited(min_order_value=D("59400.01")), "order_value", id="an order below the smallest"),
+    pytest.param(
+        {**limited(cash_reserve=D("0.2")), "margin": margin("20900")}, None, id="the reserve is just kept"
+    ),
+    pytest.param(
+        {**limited(cash_reserve=D("0.2")), "margin": margin("20899.99")},
+        "cash_reserve",
+        id="a reserve broken",
+    ),
+    pytest.param({**limited(cash_reserve=D("0.2")), "margin": None}, "cash_reserve", id="unspent is unknown"),
+    pytest.param(limited(max_group_risk=D("0.00007496")), "group_risk", id="the smallest volume is too risky"),
+    pytest.param(
+        limited(max_group_risk=D("0.00007497")), None, id="just enough for the smallest volume's risk"
+    ),
+    pytest.param(
+        {"pending": (pending("1993"),)}, "group_risk", id="the group is full of orders on their way"
+    ),
+    pytest.param({"pending": (pending("1990"),)}, None, id="the group has room for the smallest volume"),
+    pytest.param({"pending": (pending("1993", "XRP-USD"),)}, "group_risk", id="a market nobody knows"),
+    pytest.param(
+        {
+            "pending": (pending("1993"),),
+            "instruments": {**INSTRUMENTS, "SOL-USD": replace(SOL, group="other")},
+        },
+        None,
+        id="orders on their way in another group",
+    ),
+    pytest.param({"account": account(positions=(replace(ETH_HELD, stop=None),))}, "group_risk", id="no stop"),
+    pytest.param({"calendar": (NEWS,)}, None, id="news in evaluation"),
+    pytest.param({"calendar": (NEWS,), "programme": FUNDED}, "calendar_news", id="news when funded"),
+    pytest.param(
+        {"calendar": (shut(3, 0, kind=EntryKind.NEWS),), "programme": FUNDED}, None, id="news in 3 minutes"
+    ),
+    pytest.param(
+        {"calendar": (replace(NEWS, symbols=("ETH-USD",)),), "programme": FUNDED},
+        None,
+        id="news of another market",
+    ),
+    pytest.param({"calendar": (shut(120, 2),)}, "calendar_closure", id="2 h before a closure of 2 h"),
+    pytest.param({"calendar": (shut(121, 2),)}, None, id="more than 2 h before a closure"),
+    pytest.param({"calendar": (shut(120, 1),)}, None, id="2 h before a closure of 1 h"),
+    pytest.param(
+        {"calendar": (shut(120, 1), shut(180, 1))}, "calendar_closure", id="two closures of 1 h that touch"
+    ),
+    pytest.param({"calendar": (shut(-30, 1),)}, "calendar_closure", id="in a closure of 1 h"),
+    pytest.param(
+        {"calendar": (shut(-30, 1, kind=EntryKind.MAINTENANCE),)}, "maintenance", id="under maintenance"
+    ),
+    pytest.param({"calendar": (shut(1, 9, kind=EntryKind.MAINTENANCE),)}, None, id="before maintenance"),
+    pytest.param({"basis_bp": D(12)}, None, id="venue 12 bp above"),
+    pytest.param({"basis_bp": D("12.01")}, "basis", id="venue more than 12 bp above"),
+    pytest.param({"basis_bp": D("-12.01")}, "basis", id="venue more than 12 bp below"),
+    pytest.param({"basis_bp": None}, "basis", id="basis unknown"),
+    pytest.param({"usage": usage(messages_today=1599)}, None, id="just below 80 % of the messages"),
+    pytest.param({"usage": usage(messages_today=1600)}, "messages", id="80 % of the messages"),
     pytest.param({"account": account("96500")}, "level", id="70 % used"),
     pytest.param({"account": account("96500.01")}, None, id="just below 70 %"),
     pytest.param({"account": account("96000")}, "level", id="locked"),
     pytest.param({"account": account("94000")}, "level", id="breached"),
-    pytest.param({"account": account(positions=(replace(ETH_HELD, stop=None),))}, "level", id="no stop"),
+    pytest.param({"latch": Latch(daily_locked_on="2026-11-19")}, "level", id="the day is locked"),
+    pytest.param({"latch": Latch(daily_locked_on="2026-11-18")}, None, id="yesterday was locked"),
+    pytest.param({"latch": Latch(total_locked=True)}, "level", id="the total limit is locked"),
+    pytest.param({"latch": Latch(breach=Breach.DAILY)}, "level", id="broken earlier"),
     pytest.param(
-        {"instrument": replace(BTC, volume_min=D(1))}, "below_minimum", id="smallest volume too big"
+        {"account": account(positions=(replace(ETH_HELD, side=Side.SHORT, stop=None),))},
+        "level",
+        id="no stop in the other direction",
     ),
+    pytest.param(wide("0.2"), "headroom", id="an order beyond the floor"),
+    pytest.param(wide("0.09"), "would_lock", id="an order that would lock"),
     pytest.param(
-        {"limits": replace(LIMITS, risk_per_trade=D("0.09")), "instrument": DEEP},
-        "would_lock",
-        id="an order that would lock",
+        {**wide("0.005"), "instrument": replace(BTC, volume_min=D(1))},
+        "below_minimum",
+        id="smallest volume too big",
     ),
-    pytest.param(
-        {"limits": replace(LIMITS, risk_per_trade=D("0.2")), "instrument": DEEP},
-        "headroom",
-        id="an order beyond the floor",
-    ),
+    pytest.param({"margin": None}, "margin", id="margin unknown"),
+    pytest.param({"margin": margin("1000")}, None, id="margin for the smallest volume"),
+    pytest.param({"margin": margin("999.99")}, "margin", id="not enough margin"),
+    pytest.param({"margin": margin("-1")}, "margin", id="no margin is left"),
     pytest.param({"mode": Mode.OBSERVE}, "observe_only", id="an account that observes"),
     pytest.param({"initial": D("NaN")}, "rule_error", id="a number that is none"),
 ]
@@ -140,9 +263,14 @@ def test_the_documents_name_the_rules_in_their_order_and_no_other() -> None:
     assert re.findall(r"^### (\S+)$", text, re.MULTILINE) == list(CODES)
 
 
-def test_codes_are_unique_and_the_state_comes_first() -> None:
+def test_codes_are_unique_and_stand_in_their_order() -> None:
     assert len({rule.code for rule in RULES}) == len(RULES) == len(CODES) - 1
-    assert RULES[0].code == "state"
+    assert " ".join(rule.code for rule in RULES) == (
+        "state synthetic stale gap wrong_account account_stale day_start model expected_value tier"
+        " rate_limit high_rate_limit cool_down duplicate bracket max_positions"
+        " position_share order_value cash_reserve group_risk calendar_news calendar_closure maintenance"
+        " basis messages level headroom would_lock below_minimum margin observe_only"
+    )
 
 
 def test_an_approval_shows_every_rule_with_its_numbers(make_gate_input: Make) -> None:
@@ -183,6 +311,69 @@ def test_the_refusal_of_the_state_says_who_and_why(make_gate_input: Make) -> Non
     assert sentence.startswith("Trading is HALTED by the HALT file: moving house.")
 
 
+@pytest.mark.parametrize(
+    ("latch", "words"),
+    [
+        (
+            Latch(daily_locked_on="2026-11-19"),
+            "LOCKED: 80 % of the daily limit was used today. Opens by itself",
+        ),
+        (Latch(total_locked=True), "LOCKED: 80 % of the total limit was used. Ends when an admin reopens"),
+        (
+            Latch(breach=Breach.TOTAL, total_locked=True),
+            "BREACH: the total limit was broken. Ends with a new",
+        ),
+    ],
+)
+def test_a_lock_says_who_ends_it(make_gate_input: Make, latch: Latch, words: str) -> None:
+    assert decide(make_gate_input(latch=latch)).rejections[0].sentence.startswith(words)
+
+
+def test_a_lock_is_stricter_than_the_measure_only(make_gate_input: Make) -> None:
+    """Where the measure itself is as strict, its number is told."""
+    broken = make_gate_input(account=account("94000"), latch=Latch(breach=Breach.DAILY))
+    assert "120.0 % of a loss limit" in decide(broken).rejections[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "lots", "words"),
+    [
+        pytest.param({"instrument": replace(BTC, volume_max=D("0.5"))}, "0.5", "largest volume", id="venue"),
+        pytest.param({"margin": margin("20000")}, "0.2", "the free margin", id="margin"),
+        pytest.param(limited(max_position_share=D("0.3")), "0.33", "the share of one market", id="share"),
+        pytest.param(limited(max_order_value=D(10000)), "0.11", "the largest order", id="order"),
+        pytest.param(
+            {**limited(cash_reserve=D("0.5")), "margin": margin("80000")},
+            "0.33",
+            "the cash reserve",
+            id="cash",
+        ),
+        pytest.param({"pending": (pending("1850"),)}, "0.2", "the risk of the group", id="group"),
+    ],
+)
+def test_what_caps_the_lots_is_said(
+    make_gate_input: Make, changes: dict[str, Any], lots: str, words: str
+) -> None:
+    decision = decide(make_gate_input(**changes))
+    assert (decision.approved, decision.lots) == (True, D(lots))
+    size = next(check for check in decision.checks if check.code == "below_minimum")
+    assert f"capped by {words}" in size.sentence or f"capped by the venue's {words}" in size.sentence
+
+
+def test_a_cap_between_two_steps_that_leaves_too_little_is_named(make_gate_input: Make) -> None:
+    """Room for 0.019 lots where the smallest volume is 0.015 and the step 0.01: nothing fits."""
+    odd = replace(BTC, volume_min=D("0.015"))
+    decision = decide(make_gate_input(instrument=odd, **limited(max_order_value=D(1710))))
+    assert decision.codes == ("below_minimum",)
+    assert decision.rejections[0].sentence.endswith("0.015 lots is left by the largest order.")
+
+
+def test_a_draft_with_another_markets_numbers_is_an_error(make_gate_input: Make) -> None:
+    decision = decide(make_gate_input(draft=draft(symbol="ETH-USD")))
+    assert decision.codes == ("rule_error",)
+    assert "'ETH-USD' has the market 'BTC-USD'" in decision.rejections[0].sentence
+
+
 def test_amber_halves_the_size(make_gate_input: Make) -> None:
     whole = decide(make_gate_input(account=account("97500.01")))
     half = decide(make_gate_input(account=account("97500")))
@@ -198,8 +389,7 @@ def test_amber_halves_the_size(make_gate_input: Make) -> None:
     ],
 )
 def test_the_floor_must_not_be_touched(make_gate_input: Make, room: str, code: str) -> None:
-    limits = replace(LIMITS, risk_per_trade=D("0.2"))
-    rich = make_gate_input(limits=limits, instrument=DEEP, account=account("105000"))
+    rich = make_gate_input(**wide("0.2"), account=account("105000"))
     risk = gate.Facts(rich).sized.risk
     exact = account("100000", str(D(95000) + risk + D(room)))
     decision = decide(replace(rich, account=exact))
@@ -209,8 +399,7 @@ def test_the_floor_must_not_be_touched(make_gate_input: Make, room: str, code: s
 
 @pytest.mark.parametrize(("room", "code"), [("0.00", "would_lock"), ("0.01", None)])
 def test_80_percent_after_the_order_is_locked(make_gate_input: Make, room: str, code: str | None) -> None:
-    limits = replace(LIMITS, risk_per_trade=D("0.2"))
-    rich = make_gate_input(limits=limits, instrument=DEEP, account=account("105000"))
+    rich = make_gate_input(**wide("0.2"), account=account("105000"))
     risk = gate.Facts(rich).sized.risk
     decision = decide(replace(rich, account=account("100000", str(D(96000) + risk + D(room)))))
     assert decision.codes == (() if code is None else (code,))
@@ -234,8 +423,7 @@ def test_the_level_says_the_size(make_gate_input: Make, equity: str, words: str)
 
 
 def test_an_order_that_would_lock_at_full_size_is_asked_again_at_half(make_gate_input: Make) -> None:
-    limits = replace(LIMITS, risk_per_trade=D("0.045"))
-    decision = decide(make_gate_input(limits=limits, instrument=DEEP))
+    decision = decide(make_gate_input(**wide("0.045")))
     assert D(2200) < decision.risk <= D(2250)
 
 
@@ -268,8 +456,9 @@ def test_an_unknown_confidence_is_said_to_be_unknown(make_gate_input: Make) -> N
 
 def test_a_naked_position_is_named(make_gate_input: Make) -> None:
     naked = replace(ETH_HELD, stop=None, ticket="48790114")
-    sentence = decide(make_gate_input(account=account(positions=(naked,)))).rejections[0].sentence
-    assert "Position 48790114 has no stop." in sentence
+    for held in (naked, replace(naked, side=Side.SHORT)):
+        sentence = decide(make_gate_input(account=account(positions=(held,)))).rejections[0].sentence
+        assert "Position 48790114 has no stop." in sentence
 
 
 def test_a_rule_that_breaks_refuses_by_name(make_gate_input: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +478,7 @@ def test_a_rule_that_breaks_refuses_by_name(make_gate_input: Make, monkeypatch: 
 
 def test_an_answer_that_is_not_true_refuses(make_gate_input: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for answer in (None, 1, "yes"):
-        odd = gate.Answer(passed=answer, sentence="Odd.")
+        odd = Answer(passed=answer, sentence="Odd.")
         patched = (replace(RULES[0], ask=lambda facts, odd=odd: odd), *RULES[1:])
         monkeypatch.setattr(gate, "RULES", patched)
         assert decide(make_gate_input()).codes == ("state",)

@@ -26,10 +26,13 @@ from tests.core.worlds import (
 from trading.core.costs import commission, fill_price, stop_fill
 from trading.core.equity import equity_of
 from trading.core.gate import Facts, GateInput, decide
-from trading.core.types import AccountView, Level, Position, Side
+from trading.core.types import AccountView, Level, Margin, Position, Side
 
 PRICES = {"BTC-USD": 90000, "ETH-USD": 3000, "SOL-USD": 140}
 CENT = D("0.01")
+
+# The loss limits are to bind in these worlds, nothing else.
+AMPLE = Margin(free=D(10**9), per_lot=D(90000))
 
 bps = st.integers(0, 30).map(D)
 sides = st.sampled_from(Side)
@@ -76,7 +79,9 @@ def worlds(draw: st.DrawFn, *, roomy: bool = False) -> GateInput:
             LIMITS,
             risk_per_trade=D(draw(st.integers(1, 150 if roomy else 600))) / 10000,
             gap_buffer_bp=draw(bps),
+            max_group_risk=D(1),
         ),
+        margin=AMPLE,
         usage=usage(open_positions=len(held)),
     )
     view = oracle.opinion(room)
@@ -190,7 +195,8 @@ class Book:
             day=day(str(self.midnight)),
             instrument=self.instruments[symbol],
             instruments=self.instruments,
-            limits=replace(LIMITS, risk_per_trade=risk, gap_buffer_bp=self.buffer),
+            limits=replace(LIMITS, risk_per_trade=risk, gap_buffer_bp=self.buffer, max_group_risk=D(1)),
+            margin=AMPLE,
             usage=usage(open_positions=len(self.held)),
         )
 
