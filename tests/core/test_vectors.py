@@ -1,0 +1,31 @@
+"""Every worked example of the firm's rules is a test that bears its number."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+NUMBER = re.compile(r"(?:^|_)v([1-9]\d?)(?=_|$)")
+
+
+def numbered_tests() -> dict[int, list[str]]:
+    """The test functions below tests/ by the number of the example in their name, such as ``test_v4_...``."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for number in NUMBER.findall(node.name):
+                    found[int(number)].append(f"{path.relative_to(TESTS)}::{node.name}")
+    return found
+
+
+def test_all_26_examples_are_tests_by_their_number() -> None:
+    found = numbered_tests()
+    assert not [f"V{number}" for number in range(1, 27) if number not in found]
+    assert set(found) <= set(range(1, 27)), "a test names an example that does not exist"
+
+
+def test_an_example_without_its_test_would_be_missed() -> None:
+    assert [int(n) for n in NUMBER.findall("test_v3_v4_something_v26")] == [3, 4, 26]
+    assert not NUMBER.findall("test_the_v_of_v1x")
