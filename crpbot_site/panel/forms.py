@@ -6,7 +6,6 @@ from django import forms
 
 from trading.core.types import TradingState
 
-
 FLATTEN = "flatten"
 
 

@@ -28,7 +28,8 @@ class Glance:
     """The state bar: whose numbers these are, what may happen, what may still be lost, and how old it is.
 
     room is None when the venue has not been seen, or when its view could not be worked out; then
-    ``error`` says why.  closing: the order to close everything while it is not done.  positions and as_of are the venue's last view, also where the number is missing.
+    ``error`` says why.  closing: the order to close everything while it is not done.  positions and as_of
+    are the venue's last view, also where the number is missing.
     """
 
     now: datetime

@@ -80,7 +80,10 @@ def near_bars(days: Sequence[NearDay]) -> NearBars | None:
             )
         )
     lines = [
-        Line(at=round(ground - float(share) / top * (ground - HEAD), 1), text=f"{share:.0%} {word}".replace("%", ""))
+        Line(
+            at=round(ground - float(share) / top * (ground - HEAD), 1),
+            text=f"{share:.0%} {word}".replace("%", ""),
+        )
         for share, word in ((LOCKED_FROM, "lock"), (AMBER_FROM, "half"))
     ]
     return NearBars(bars=bars, lines=lines)

@@ -13,6 +13,8 @@ from trading.selectors.panel import Day
 from trading.selectors.risk_page import DealMark, RiskPoint
 
 HOUR = timedelta(hours=1)
+# So much is needed at the right for the words at the end of each line.
+LABELS = 100.0
 # A snapshot is written every hour; where two are further apart the line breaks, nothing is drawn over.
 GAP = timedelta(minutes=90)
 STEPS = tuple(Decimal(n) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000))
@@ -133,8 +135,14 @@ class RiskChart:
         return self.room_x + 4
 
     @property
+    def narrow(self) -> bool:
+        """Whether there is no margin for words at the end of the lines."""
+        return self.frame.right < LABELS
+
+    @property
     def room_text_x(self) -> float:
-        return self.room_x + 10
+        """Beside the mark of the room that is left: to its right, on narrow paper to its left."""
+        return self.room_x - 10 if self.narrow else self.room_x + 10
 
     @property
     def room_text_y(self) -> float:
@@ -175,12 +183,14 @@ def draw(
     now: datetime,
     room: Headroom,
     balance: Decimal,
+    since: datetime,
     marks: Sequence[DealMark] = (),
 ) -> RiskChart:
     """Draw a day from its snapshots and the present headroom, which is its newest point.
 
-    balance: at the day's start, in account currency.  The picture reaches from the highest equity to the lower
-    of the daily floor and the worst case; a total floor further down is told in words, not drawn.
+    balance: at the day's start, in account currency.  since: from where on the day belongs to the period.
+    The picture reaches from the highest equity to the lower of the daily floor and the worst case; a total
+    floor further down is told in words, not drawn.
     """
     newest = RiskPoint(
         at=max([now, *(p.at for p in points)]),
@@ -193,13 +203,17 @@ def draw(
     top, bottom = _reach(whole, room, balance)
     paper = _Paper(frame, day, top=top, bottom=bottom)
     shown = room.total_floor >= bottom
+    floor = [
+        (paper.x(since), paper.y(whole[0].daily_floor)),
+        *((paper.x(p.at), paper.y(p.daily_floor)) for p in whole),
+    ]
     levels = _levels(paper, room, balance, total=shown)
     coming = _coming(room, bottom)
     labels = spread([level.label_y for level in levels] + [paper.y(coming or bottom)], frame=frame)
     return RiskChart(
         frame=frame,
         stretches=[_stretch(paper, run) for run in runs(whole)],
-        floor_line=_line(corners([(paper.x(p.at), paper.y(p.daily_floor)) for p in whole], frame.x_end)),
+        floor_line=_line(corners(floor, frame.x_end)),
         levels=[replace(level, label_y=y) for level, y in zip(levels, labels, strict=False)],
         grid=_grid(paper, top, bottom),
         hours=_hours(paper),
@@ -327,6 +341,8 @@ def _hours(paper: _Paper) -> list[Tick]:
 def _room_x(paper: _Paper, now: datetime) -> float:
     """Where the room that is left is marked: in the future while there is some, else before now."""
     x, frame = paper.x(now), paper.frame
+    if frame.right < LABELS:
+        return frame.x_end - 8
     ahead = x + (frame.x_end - x) * 0.3
     wide = frame.inner * 0.16
     return round(ahead if frame.x_end - ahead > wide else max(x - wide - 12, frame.left + 8), 1)

@@ -101,6 +101,7 @@ def _day(seen: Glance, period: AccountPeriod | None) -> dict[str, Any]:
             now=seen.now,
             room=seen.room.room,
             balance=seen.room.day_start.balance,
+            since=since,
             marks=marks,
         )
         for frame in (risk_chart.DESKTOP, risk_chart.PHONE)
@@ -136,7 +137,9 @@ def _rules(seen: Glance, account: Account, now: HeadroomNow) -> list[risk_rules.
         risk_rules.positions(usage, limits, [coin(p.symbol) for p in now.positions], len(pending)),
         risk_rules.group(group, limits.max_group_risk * account.initial_balance),
         risk_rules.margin(
-            risk_book.margin_taken(now.positions, coming, instruments), now.room.equity, limits.max_margin_share
+            risk_book.margin_taken(now.positions, coming, instruments),
+            now.room.equity,
+            limits.max_margin_share,
         ),
         risk_rules.hourly(usage, limits),
         risk_rules.messages(usage, limits),
@@ -169,7 +172,9 @@ def _calendar(programme: Programme, symbols: list[str], now: datetime) -> list[r
                 answer,
                 applies=applies,
                 coming="" if soonest is None else _coming(soonest),
-                value="none in a week" if soonest is None else f"in {span((soonest.starts_at - now).total_seconds())}",
+                value="none in a week"
+                if soonest is None
+                else f"in {span((soonest.starts_at - now).total_seconds())}",
             )
         )
     return found
@@ -182,7 +187,13 @@ def _matters(entry: Entry, symbols: list[str]) -> bool:
 def _coming(entry: Entry) -> str:
     """An announced stretch in words: ``Exchange upgrade, Sat 21 Nov 07:00 to 11:00``."""
     starts, ends = timezone.localtime(entry.starts_at), timezone.localtime(entry.ends_at)
-    until = "" if ends == starts else f" to {ends:%H:%M}" if ends.date() == starts.date() else f" to {ends:%a %H:%M}"
+    until = (
+        ""
+        if ends == starts
+        else f" to {ends:%H:%M}"
+        if ends.date() == starts.date()
+        else f" to {ends:%a %H:%M}"
+    )
     return f"{entry.title}, {starts:%a} {starts.day} {starts:%b %H:%M}{until}"
 
 
@@ -193,7 +204,7 @@ def _midnight(account: Account, now: HeadroomNow) -> Midnight:
     return Midnight(
         floor=max(now.room.daily_floor, now.room.total_floor),
         next_floor=now.room.next_floor,
-        left=now.room.worst_case - now.room.next_floor,
+        left=risk_rules.left_at_midnight(now.room),
         floating=now.room.equity - now.balance,
         state={"pass": "safe", "caution": "warn"}.get(rule.state, "no"),
         sentence=f"{rule.text[:1].upper()}{rule.text[1:]}.",
@@ -225,4 +236,3 @@ def _plain(number: Decimal) -> str:
     """A count or a volume without idle zeros, with thousands."""
     whole = number == number.to_integral_value()
     return f"{number:,.0f}" if whole else f"{number.normalize():,f}"
-

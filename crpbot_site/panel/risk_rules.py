@@ -108,14 +108,25 @@ def basis(basis_bp: Decimal | None, limits: Limits, *, paper: bool) -> RuleNow:
     limit = limits.basis_limit_bp
     if basis_bp is None:
         return RuleNow(
-            code="basis", title="Price basis", text="not known yet", value=f"of {limit:.1f} bp", state="unknown"
+            code="basis",
+            title="Price basis",
+            text="not known yet",
+            value=f"of {limit:.1f} bp",
+            state="unknown",
         )
-    text = "the paper venue trades at the signal's own prices" if paper else "venue against the signal's source"
+    text = (
+        "the paper venue trades at the signal's own prices" if paper else "venue against the signal's source"
+    )
     used = abs(basis_bp)
     share = _percent(used / limit) if limit else None
     state = "pass" if answer.passed else "no"
     return RuleNow(
-        code="basis", title="Price basis", text=text, value=f"{used:.1f} of {limit:.1f} bp", state=state, share=share
+        code="basis",
+        title="Price basis",
+        text=text,
+        value=f"{used:.1f} of {limit:.1f} bp",
+        state=state,
+        share=share,
     )
 
 
@@ -124,7 +135,11 @@ def group(found: GroupNow | None, limit: Decimal) -> RuleNow:
     code, title = "group_risk", "Worst case together"
     if found is None:
         return RuleNow(
-            code=code, title=title, text="nothing is open", value=f"{money(ZERO)} of {money(limit)}", share=0.0
+            code=code,
+            title=title,
+            text="nothing is open",
+            value=f"{money(ZERO)} of {money(limit)}",
+            share=0.0,
         )
     coins = ", ".join(coin(symbol) for symbol in found.symbols) or "orders on their way"
     text = f"{coins}: {found.name} {found.side.value}s move as one; no hedge counted"
@@ -138,7 +153,11 @@ def margin(taken: Decimal | None, equity: Decimal, share: Decimal) -> RuleNow:
     code, title = "margin", "Margin"
     if taken is None:
         return RuleNow(
-            code=code, title=title, text="an order on its way has no known price", value="unknown", state="unknown"
+            code=code,
+            title=title,
+            text="an order on its way has no known price",
+            value="unknown",
+            state="unknown",
         )
     text = f"by each market's rate; one order may take {_share(share)} of {money(equity - taken)} free"
     return _amount(code, title, text, used=taken, limit=equity)
@@ -170,9 +189,14 @@ def _amount(code: str, title: str, text: str, *, used: Decimal, limit: Decimal) 
     return RuleNow(code=code, title=title, text=text, value=value, state=state, share=_percent(part))
 
 
+def left_at_midnight(room: Headroom) -> Decimal:
+    """What is left to the coming floor once every stop is hit; below 0 when it would be broken."""
+    return room.worst_case - room.next_floor_at_stops
+
+
 def midnight(room: Headroom) -> RuleNow:
     """Whether what is open may be carried over the coming midnight."""
-    left = room.worst_case - room.next_floor
+    left = left_at_midnight(room)
     if left > 0:
         text = f"all stops hit, {money(left)} remain to the new floor"
         return RuleNow(code="midnight", title="Before midnight", text=text, value="safe to carry")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from crpbot_site.panel.glance import Glance
 from crpbot_site.panel.figures import money
+from crpbot_site.panel.glance import Glance
 from crpbot_site.panel.words import Verdict, counted, local
 from trading.core.types import Level
 from trading.models import AccountDay, AccountRisk, Flatten
@@ -46,7 +46,9 @@ def verdict(seen: Glance, locks: list[Lock]) -> Verdict:
             "There is no account yet.", "Start the appliance once: it makes a paper account by itself.", True
         )
     if seen.error:
-        text = f"{seen.error[:1].upper()}{seen.error[1:]}. Entries are refused until it can be read; Halt works."
+        text = (
+            f"{seen.error[:1].upper()}{seen.error[1:]}. Entries are refused until it can be read; Halt works."
+        )
         return Verdict("This account cannot be read.", text, True)
     if locks:
         first = locks[0]
@@ -64,15 +66,23 @@ def _level(seen: Glance) -> Verdict:
     room, used = seen.room.room, f"{seen.room.room.used * 100:.1f} %"
     left = f"{money(room.to_daily)} would still be left to the daily floor and {money(room.to_total)} to the total one."
     if seen.level is Level.RED:
-        return Verdict("No new risk is taken.", f"At worst {used} of a loss limit is used, 70 % allowed. {left}", True)
+        return Verdict(
+            "No new risk is taken.", f"At worst {used} of a loss limit is used, 70 % allowed. {left}", True
+        )
     if seen.level is Level.AMBER:
-        return Verdict("Half size from here.", f"At worst {used} of a loss limit is used, full size ends at 50 %. {left}")
+        return Verdict(
+            "Half size from here.", f"At worst {used} of a loss limit is used, full size ends at 50 %. {left}"
+        )
     if seen.level in (Level.LOCKED, Level.BREACH):
-        return Verdict("Nothing new opens.", f"At worst {used} of a loss limit is used, 80 % locks. {left}", True)
+        return Verdict(
+            "Nothing new opens.", f"At worst {used} of a loss limit is used, 80 % locks. {left}", True
+        )
     stops = sum(1 for position in seen.positions if position.stop is not None)
     if not seen.positions:
         return Verdict("Far from every limit.", f"Nothing is open: {left}")
-    all_stops = "its stop was" if stops == 1 else "both stops were" if stops == 2 else f"all {stops} stops were"
+    all_stops = (
+        "its stop was" if stops == 1 else "both stops were" if stops == 2 else f"all {stops} stops were"
+    )
     return Verdict("Far from every limit.", f"If {all_stops} hit now, {left}")
 
 
@@ -131,7 +141,9 @@ def _daily(seen: Glance) -> Lock:
 
 def _closing(seen: Glance, flatten: Flatten) -> Lock:
     held = len(seen.positions)
-    left = f"{counted(held, 'position is', 'positions are')} still open" if held else "Nothing is open any more"
+    left = (
+        f"{counted(held, 'position is', 'positions are')} still open" if held else "Nothing is open any more"
+    )
     return Lock(
         word="closing",
         title="Everything is being closed",

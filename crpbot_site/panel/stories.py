@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crpbot_site.panel.words import Verdict, reason, rule
+from crpbot_site.panel.words import Verdict
 from trading.core.types import IntentState
 from trading.models import OutcomeState, TradeState
 from trading.selectors.signal_page import SignalPage
+from trading.selectors.words import reason, rule
 
 MINUS = "\u2212"
 _ENDINGS = {

@@ -18,6 +18,7 @@ from crpbot_site.panel.glance import ACCOUNT_CHOICE, HALT_RIGHT, Glance, glance
 from crpbot_site.panel.pages import back, page
 from trading.core.types import TradingState
 from trading.selectors import answers, overview, panel, readiness, risk_page
+from trading.selectors import words as codes
 from trading.services import kill_switch
 
 
@@ -43,7 +44,7 @@ def why(request: HttpRequest) -> HttpResponse:
     verdict, latest = None, []
     if found is not None:
         top = next((row for row in found.rows if row.kind != "order"), None)
-        verdict = words.why_nothing(seen, found.funnel, words.reason(top.code) if top else "")
+        verdict = words.why_nothing(seen, found.funnel, codes.reason(top.code) if top else "")
         latest = [*found.latest.newest, *found.latest.earlier][: context.ANSWERS_SHOWN]
     return page(
         request, "panel/why.html", "Why nothing?", {"answers": found, "latest": latest, "verdict": verdict}

@@ -1,4 +1,4 @@
-"""Sentences of the panel: one verdict a page, and plain words for codes."""
+"""Sentences of the panel: one verdict a page, and lengths of time in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import datetime
 from crpbot_site.checks import Finding
 from crpbot_site.checks import Verdict as Grade
 from crpbot_site.panel.glance import Glance
-from trading.core import gate
 from trading.core.headroom import LOCKED_FROM
 from trading.core.types import Level, TradingState
 from trading.models import Flatten, OrderIntent
@@ -20,28 +19,6 @@ _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 # So many ill checks are named in a verdict; all stand below it.
 _NAMED = 4
 
-REASONS = {
-    "not_due": "not asked at this minute",
-    "warming_up": "too few bars known yet",
-    "bad_data": "a price of the window is missing",
-    "flat_market": "the market hardly moves",
-    "volatility_too_low": "it moves too little to pay the costs",
-    "volatility_too_high": "it moves too much for a stop and a target",
-    "inside_range": "the close is inside its range",
-    "against_trend": "the breakout is against the trend",
-    "breakout": "the close left its range with the trend",
-    "no_excess": "no excess to fade",
-    "still_leaving": "the price still runs away from its mean",
-    "trend_runs": "the trend is too strong to fade",
-    "excess_ended": "the close came back inside its band",
-    "not_first_bar": "it buys on the first bar of the day only",
-    "day_began": "the first bar of the day",
-    "strategy_error": "the strategy failed; nothing was traded",
-    "gap": "minutes are missing",
-    "signal": "a signal",
-    "approved": "approved by every rule",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -50,21 +27,6 @@ class Verdict:
     conclusion: str
     rest: str
     danger: bool = False
-
-
-def reason(code: str) -> str:
-    """A code in words; an unknown code is shown as it stands, without underscores."""
-    return REASONS.get(code) or _inside(rule(code))
-
-
-def _inside(title: str) -> str:
-    """A title as it stands inside a sentence."""
-    return title[:1].lower() + title[1:]
-
-
-def rule(code: str) -> str:
-    """The title of a rule of the gate."""
-    return gate.CODES.get(code) or code.replace("_", " ")
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -146,7 +108,9 @@ def _breach(glance: Glance) -> str:
 
 def _closing(glance: Glance, order: Flatten) -> str:
     held = len(glance.positions)
-    left = f"{counted(held, 'position is', 'positions are')} still open" if held else "nothing is open any more"
+    left = (
+        f"{counted(held, 'position is', 'positions are')} still open" if held else "nothing is open any more"
+    )
     asked = f"asked by {order.asked_by} at {local(glance, order.asked_at):%H:%M:%S}"
     return f"Everything is being closed, {asked}: {left[:1].lower()}{left[1:]}. The desk does it before anything else."
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crpbot_site.panel import drawings
 from trading.core.headroom import Headroom
-from trading.core.types import ZERO, Level, Position, Side
+from trading.core.types import ZERO, Breach, Level, Position, Side
 from trading.selectors.overview import CurvePoint
 
 D = Decimal
@@ -25,7 +25,8 @@ ROOM = Headroom(
     daily_floor=D("96240"),
     total_floor=D("90000"),
     floor=D("96240"),
-    next_daily_floor=D("95890.84"),
+    next_floor=D("95890.84"),
+    next_floor_at_stops=D("95890.84"),
     equity=D("100928.97"),
     worst_case=D("99863.06"),
     at_stops=D("1065.91"),
@@ -36,7 +37,9 @@ ROOM = Headroom(
     headroom=D("3623.06"),
     used_daily=D("0.275388"),
     used_total=D("0.013694"),
+    used_equity=D("0.062206"),
     gone_daily=D("311.03"),
+    breach=Breach.NONE,
     level=Level.GREEN,
     minutes_to_reset=567,
 )

@@ -14,8 +14,8 @@ from django.urls import reverse
 from tests.panel import factories
 from tests.panel.factories import World
 from trading.core.types import TradingState
-from trading.models import DeskStatus, Event, KillSwitch, RiskSnapshot
-from trading.services import kill_switch
+from trading.models import AccountRisk, DeskStatus, Event, KillSwitch
+from trading.services import flatten, kill_switch
 
 GOOD = {"reason": "router is back", "phrase": "RESUME", "scope": ""}
 
@@ -121,14 +121,20 @@ def _unknown_order(world: World) -> None:
 
 
 def _locked(world: World) -> None:
-    factories.make_snapshot(world.account, at=world.now, equity="97000.00", level="locked")
+    AccountRisk.objects.filter(account=world.account).update(level="locked", total_locked_at=world.now)
 
 
 def _breach(world: World) -> None:
-    factories.make_snapshot(world.account, at=world.now, equity="96000.00", level="breach")
+    AccountRisk.objects.filter(account=world.account).update(
+        level="breach", breach="daily", breached_at=world.now
+    )
 
 
-AGAINST = [_halt_file, _stale_desk, _unready_desk, _no_desk, _unknown_order, _locked, _breach]
+def _flattening(world: World) -> None:
+    flatten.ask(account_id=world.account.pk, by="owner", reason="all out", now=world.now)
+
+
+AGAINST = [_halt_file, _stale_desk, _unready_desk, _no_desk, _unknown_order, _locked, _breach, _flattening]
 
 
 @pytest.fixture
@@ -153,15 +159,13 @@ def test_a_refused_resume_shows_no_fields(
     assert factories.halted()
 
 
-@pytest.mark.parametrize(
-    ("used_total", "who"), [("0.5", "by itself at the next prop-firm day"), ("0.8", "not by itself")]
-)
-def test_only_the_daily_limit_begins_anew(halted: World, owner: Client, used_total: str, who: str) -> None:
+def test_a_lock_of_the_day_lets_a_person_resume(halted: World, owner: Client) -> None:
     factories.keep_fresh(halted.account)
-    factories.make_snapshot(
-        halted.account, at=halted.now, equity="92000.00", level="locked", used_total=used_total
-    )
-    assert who in owner.get(reverse("panel:resume")).content.decode()
+    today = halted.account.programme.clock.day(halted.now)
+    AccountRisk.objects.update(level="locked", daily_locked_on=today)
+    page = owner.get(reverse("panel:resume")).content.decode()
+    assert "LOCKED for the day: nothing opens before the next prop-firm day" in page
+    assert owner.post(reverse("panel:resume"), GOOD).status_code == 302
 
 
 def test_one_account_is_resumed_alone(busy: World, owner: Client) -> None:
@@ -184,10 +188,9 @@ def test_a_halted_page_offers_resume_and_no_halt(halted: World, owner: Client, h
     assert reverse("panel:resume") not in halter.get(reverse("admin:index")).content.decode()
 
 
-def test_snapshots_decide_by_the_newest(halted: World, owner: Client) -> None:
-    factories.make_snapshot(
-        halted.account, at=halted.now - timedelta(hours=3), equity="97000.00", level="locked"
-    )
-    assert RiskSnapshot.objects.filter(level="locked").exists()
+def test_what_is_latched_decides_not_what_is_measured(halted: World, owner: Client) -> None:
+    factories.make_snapshot(halted.account, at=halted.now, equity="97000.00", level="locked")
     factories.keep_fresh(halted.account)
     assert "Cannot be resumed yet" not in owner.get(reverse("panel:resume")).content.decode()
+    _locked(halted)
+    assert "Cannot be resumed yet" in owner.get(reverse("panel:resume")).content.decode()

@@ -17,7 +17,16 @@ from crpbot_site.health import findings
 from tests.panel import factories
 from tests.panel.factories import World
 from trading.core.types import TradingState
-from trading.models import Account, AccountDay, DeskStatus, Lease, Market, StrategySwitch, TaskHealth
+from trading.models import (
+    Account,
+    AccountDay,
+    AccountRisk,
+    DeskStatus,
+    Lease,
+    Market,
+    StrategySwitch,
+    TaskHealth,
+)
 from trading.selectors import answers, overview, panel, risk
 from trading.services import kill_switch
 
@@ -137,7 +146,7 @@ def test_a_lock_of_the_total_limit_does_not_promise_midnight(world: World, owner
     factories.make_desk(world.account, now=datetime.now(UTC), balance="91900.00", equity="91900.00")
     page = _page(owner)
     assert "is LOCKED" in page
-    assert "it does not open by itself" in page
+    assert "an admin reopens it on the Risk page" in page
     assert "at midnight" not in page
 
 
@@ -158,7 +167,10 @@ def test_breach(world: World, owner: Client) -> None:
     factories.make_desk(world.account, now=datetime.now(UTC), balance="96000.00", equity="96000.00")
     page = _page(owner)
     assert "BREACH" in page
-    assert "below a floor of its programme" in page
+    assert "Equity is below a floor of the programme: BREACH." in page
+    AccountRisk.objects.update(breach="daily", breached_at=world.now)
+    factories.make_desk(world.account, now=datetime.now(UTC), balance="99000.00", equity="99000.00")
+    assert "The daily loss limit was broken: BREACH. That stays for good" in _page(owner)
 
 
 def test_synthetic_is_said_on_every_page(db: None) -> None:
@@ -295,11 +307,13 @@ def test_a_signal_from_candle_to_outcome(busy: World, owner: Client) -> None:
     refused = busy.account.signal_set.get(approved=False)
     page = _page(owner, "admin:trading_signal_changelist")
     assert f"S-{refused.pk}" in page
+    assert "refused: cool-down" in page
+    assert ">cool_down<" not in page
     page = owner.get(reverse("admin:trading_signal_change", args=[refused.pk])).content.decode()
     assert "Refused: Cool-down." in page
-    assert "not asked: rule 11 refused" in page
+    assert f"not asked: rule {factories.RULES.index('cool_down') + 1} refused" in page
     assert "it reached its target, +110.4 bp after costs" in page
     taken = busy.account.signal_set.filter(strategy="mean_reversion").get()
     page = owner.get(reverse("admin:trading_signal_change", args=[taken.pk])).content.decode()
     assert "Taken, closed by target, +160.08 (+0.32 R)." in page
-    assert "19 of 19 pass" in page
+    assert f"{len(factories.RULES)} of {len(factories.RULES)} pass" in page

@@ -12,6 +12,7 @@ import pytest
 from crpbot_site.panel import words
 from crpbot_site.panel.templatetags import panel as tags
 from trading.core import gate
+from trading.selectors import words as codes
 from trading.services import scan
 from trading.strategies import REASONS
 
@@ -95,8 +96,8 @@ def test_a_word_from_outside_is_escaped() -> None:
 
 @pytest.mark.parametrize("code", gate.CODES)
 def test_every_rule_has_words(code: str) -> None:
-    assert words.rule(code) == gate.CODES[code]
-    assert "_" not in words.reason(code)
+    assert codes.rule(code) == gate.CODES[code]
+    assert "_" not in codes.reason(code)
 
 
 def test_every_answer_of_a_strategy_or_a_scan_has_words() -> None:
@@ -106,11 +107,11 @@ def test_every_answer_of_a_strategy_or_a_scan_has_words() -> None:
     assert literal == {"not_due", "warming_up"}
     answers = set(REASONS) | literal | {scan.SIGNAL, scan.STRATEGY_ERROR}
     of_the_gate = {"approved", "gap"}
-    assert set(words.REASONS) == answers | of_the_gate
+    assert set(codes.REASONS) == answers | of_the_gate
 
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
-    assert words.reason("brand_new_code") == "brand new code"
+    assert codes.reason("brand_new_code") == "brand new code"
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,17 @@ class AccountAdmin(KeptAdmin):
 
 @admin.register(AccountDay)
 class AccountDayAdmin(FactAdmin):
-    list_display = ("day", "account", "badge", "balance", "equity", "peak_balance", "proven", "how", "recorded_at")
+    list_display = (
+        "day",
+        "account",
+        "badge",
+        "balance",
+        "equity",
+        "peak_balance",
+        "proven",
+        "how",
+        "recorded_at",
+    )
     list_filter = ("proven", "account")
     list_select_related = ("account",)
     date_hierarchy = "day"

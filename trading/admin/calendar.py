@@ -78,7 +78,9 @@ class WhenFilter(admin.SimpleListFilter):
 
     def choices(self, changelist: Any) -> Any:
         for key, label in ((None, "now and to come"), *self.lookup_choices):
-            query = changelist.get_query_string({self.parameter_name: key} if key else {}, [self.parameter_name])
+            query = changelist.get_query_string(
+                {self.parameter_name: key} if key else {}, [self.parameter_name]
+            )
             yield {"selected": self.value() == key, "query_string": query, "display": label}
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:

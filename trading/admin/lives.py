@@ -32,7 +32,18 @@ class AccountPeriodAdmin(FactAdmin):
 
 @admin.register(LifeAction)
 class LifeActionAdmin(FactAdmin):
-    list_display = ("__str__", "account", "badge", "kind", "state", "asked_at", "asked_by", "reason", "done_at", "answer")
+    list_display = (
+        "__str__",
+        "account",
+        "badge",
+        "kind",
+        "state",
+        "asked_at",
+        "asked_by",
+        "reason",
+        "done_at",
+        "answer",
+    )
     list_filter = ("account", "kind", "state")
     list_select_related = ("account",)
 

@@ -11,7 +11,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from trading.admin.base import FactAdmin, KeptAdmin
-from trading.core.programme import DailyBasis, DailyReference, Phase, TotalLossMode, daily_floor, first_day, total_floor
+from trading.core.programme import (
+    DailyBasis,
+    DailyReference,
+    Phase,
+    TotalLossMode,
+    daily_floor,
+    first_day,
+    total_floor,
+)
 from trading.models import Account, AccountPeriod, ProgrammeProfile, ProgrammeVersion, RiskSnapshot, Signal
 
 # Any initial balance would do: floors are worked out from it to see that they can be.
@@ -49,7 +57,16 @@ class VersionForm(forms.ModelForm):
 
     class Meta:
         model = ProgrammeVersion
-        fields = ("profile", "version", "phase", "effective_from", "verified_on", "source", *_NUMBERS, *_CLOCK)
+        fields = (
+            "profile",
+            "version",
+            "phase",
+            "effective_from",
+            "verified_on",
+            "source",
+            *_NUMBERS,
+            *_CLOCK,
+        )
         help_texts = {
             "effective_from": "holds from the beginning of this day; accounts take it over by themselves then",
             "verified_on": "when the source was last read",
@@ -137,7 +154,9 @@ class ProgrammeVersionAdmin(KeptAdmin):
     @admin.display(description="daily loss", ordering="daily_loss")
     def daily(self, version: ProgrammeVersion) -> str:
         basis = "" if version.daily_basis == DailyBasis.INITIAL else " of the day's start"
-        reference = "" if version.daily_reference == DailyReference.BALANCE else f", {version.daily_reference}"
+        reference = (
+            "" if version.daily_reference == DailyReference.BALANCE else f", {version.daily_reference}"
+        )
         return f"{_percent(version.daily_loss)}{basis}{reference}"
 
     @admin.display(description="total loss", ordering="total_loss")

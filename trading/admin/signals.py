@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from trading.admin.base import EndlessAdmin, FactAdmin, KeptAdmin, opened_at
 from trading.models import Outcome, Scan, Signal, StrategySwitch
-from trading.selectors import signal_page
+from trading.selectors import signal_page, words
 
 
 @admin.register(StrategySwitch)
@@ -59,7 +59,7 @@ class SignalAdmin(FactAdmin):
 
     @admin.display(description="gate", ordering="approved")
     def answer(self, signal: Signal) -> str:
-        return "approved" if signal.approved else ", ".join(signal.codes)
+        return words.answer(approved=signal.approved, codes=signal.codes)
 
     def change_view(
         self,
@@ -80,7 +80,7 @@ class ScanAdmin(EndlessAdmin):
         "badge",
         "strategy",
         "timeframe",
-        "reason",
+        "said",
         "note",
         "signal",
         "account",
@@ -94,6 +94,10 @@ class ScanAdmin(EndlessAdmin):
     @admin.display(description="candle")
     def opening(self, scan: Scan) -> datetime | None:
         return opened_at(scan.open_ms)
+
+    @admin.display(description="answer")
+    def said(self, scan: Scan) -> str:
+        return words.reason(scan.reason)
 
 
 @admin.register(Outcome)

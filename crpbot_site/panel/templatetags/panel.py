@@ -14,6 +14,7 @@ from crpbot_site.panel import drawings, figures, risk_words, stories, words
 from crpbot_site.panel.figures import MINUS, UNKNOWN
 from trading.core.types import utc_from_ms
 from trading.models import AccountDay
+from trading.selectors import words as codes
 from trading.selectors.signal_page import SignalPage
 
 register = template.Library()
@@ -143,13 +144,13 @@ def lots(value: Decimal) -> str:
 @register.filter
 def as_reason(code: str) -> str:
     """A code in words."""
-    return words.reason(code)
+    return codes.reason(code)
 
 
 @register.filter
 def as_rule(code: str) -> str:
     """A rule's code as its title."""
-    return words.rule(code)
+    return codes.rule(code)
 
 
 @register.filter
