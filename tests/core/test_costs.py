@@ -121,3 +121,21 @@ def test_a_broken_instrument_is_refused(broken: dict[str, D]) -> None:
 def test_a_price_below_one_tick_is_no_price() -> None:
     with pytest.raises(ValueError, match="tick grid"):
         costs.fill_price(Side.SHORT, D("0.004"), BTC, opening=True)
+
+
+@pytest.mark.parametrize(
+    ("market", "account", "counted"), [("20", "10", "20"), ("10", "20", "20"), ("0", "0", "0")]
+)
+def test_a_stop_is_counted_with_the_larger_buffer(market: str, account: str, counted: str) -> None:
+    btc = replace(BTC, gap_buffer_bp=D(market))
+    assert costs.gap_buffer(btc, D(account)) == D(counted)
+    expected = costs.fill_price(Side.LONG, D(90000), btc, opening=False, extra_bp=D(counted))
+    assert costs.stop_fill(Side.LONG, D(90000), btc, D(account)) == expected
+
+
+@pytest.mark.parametrize("bad", [D("NaN"), D(-1), None])
+def test_a_buffer_that_is_no_number_counts_nothing(bad: D) -> None:
+    with pytest.raises(ValueError, match="gap buffer"):
+        costs.gap_buffer(replace(BTC, gap_buffer_bp=bad), D(10))
+    with pytest.raises(ValueError, match="gap buffer"):
+        costs.gap_buffer(BTC, bad)

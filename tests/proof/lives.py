@@ -79,6 +79,7 @@ SPECS = {
         commission_rate=D("0.0005"),
         spread_bp=D(8),
         slippage_bp=D(2),
+        gap_buffer_bp=D(40),
     ),
     "ADA": Instrument(
         symbol="ADA",
@@ -176,6 +177,7 @@ def spec_of(symbol: str) -> oracle.Spec:
         rate=frac(spec.commission_rate),
         spread_bp=frac(spec.spread_bp),
         slip_bp=frac(spec.slippage_bp),
+        gap_bp=frac(spec.gap_buffer_bp),
     )
 
 
@@ -344,7 +346,7 @@ class Life:
 
     def _stop_out(self, one: Open) -> None:
         spec = SPECS[one.symbol]
-        gap = D(self.chance.randint(0, 100)) / 100 * self.buffer
+        gap = D(self.chance.randint(0, 100)) / 100 * max(self.buffer, spec.gap_buffer_bp)
         worse = (spec.spread_bp / 2 + spec.slippage_bp + gap) / HUNDRED
         self._close(one, one.stop * (1 - one.side.sign * worse))
 
@@ -457,6 +459,8 @@ class Life:
         """Every rule that is not about losses is given what lets it pass."""
         return gate.GateInput(
             draft=draft,
+            number="1",
+            currency="USD",
             account=self.view(),
             day=self.day_start(),
             initial=INITIAL,

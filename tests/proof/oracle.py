@@ -41,13 +41,14 @@ class Day:
 
 @dataclass(slots=True)
 class Spec:
-    """How a market costs: base units a lot, price step, shares of notional."""
+    """How a market costs: base units a lot, price step, shares of notional, and how far its stops may slip."""
 
     contract: F
     tick: F
     rate: F
     spread_bp: F
     slip_bp: F
+    gap_bp: F
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ def floors(day: Day, initial: F, rules: Rules) -> tuple[F, F]:
 
 
 def coming(day: Day, balance: F, equity: F, initial: F, rules: Rules) -> F:
-    """The floor of the next midnight if nothing closes before."""
+    """The floor of a midnight that finds this balance and equity."""
     after = Day(balance, equity, max(day.peak_balance, balance), max(day.peak_equity, equity))
     return max(floors(after, initial, rules))
 
@@ -115,7 +116,7 @@ def market_fill(spec: Spec, price: F, buying: bool, extra_bp: F = F(0)) -> F:
 def at_stop(held: Held, buffer_bp: F) -> F:
     """How much equity falls when the position is closed at its stop, commission included."""
     base = min(held.price, held.stop) if held.sign > 0 else max(held.price, held.stop)
-    fill = market_fill(held.spec, base, held.sign < 0, buffer_bp)
+    fill = market_fill(held.spec, base, held.sign < 0, max(buffer_bp, held.spec.gap_bp))
     units = held.lots * held.spec.contract
     return max((held.price - fill) * held.sign * units, F(0)) + held.spec.rate * units * fill
 
@@ -123,9 +124,15 @@ def at_stop(held: Held, buffer_bp: F) -> F:
 def order_loss(order: Order, buffer_bp: F) -> F:
     """What a new order loses from now to its stop, both commissions included."""
     inside = market_fill(order.spec, order.entry, order.sign > 0)
-    outside = market_fill(order.spec, order.stop, order.sign < 0, buffer_bp)
+    outside = market_fill(order.spec, order.stop, order.sign < 0, max(buffer_bp, order.spec.gap_bp))
     units = order.lots * order.spec.contract
     return (inside - outside) * order.sign * units + order.spec.rate * units * (inside + outside)
+
+
+def booked(held: Held, buffer_bp: F) -> F:
+    """What closing the position at its stop does to the balance; its entry commission is booked already."""
+    units = held.lots * held.spec.contract
+    return (held.price - held.entry) * held.sign * units - at_stop(held, buffer_bp)
 
 
 @dataclass(slots=True)
@@ -169,8 +176,15 @@ def room(
         day = Day(day.balance, day.equity, day.peak_balance, max(day.peak_equity, equity))
     daily, total = floors(day, initial, rules)
     of_day, of_all = limits(day, initial, rules)
+    results = [booked(one, buffer_bp) for one in held]
+    worst = equity - sum((at_stop(one, buffer_bp) for one in held), F(0)) - on_the_way
+    if not rules.counts_open:
+        # The balance alone is watched: losers may be closed while winners are not.
+        worst = min(worst, balance + sum((one for one in results if one < 0), F(0)) - on_the_way)
+    # The higher the balance at midnight the higher the floor: winners may be closed before it, losers after.
+    balance += sum((one for one in results if one > 0), F(0))
     return Room(
-        worst=equity - sum((at_stop(one, buffer_bp) for one in held), F(0)) - on_the_way,
+        worst=worst,
         daily_floor=daily,
         total_floor=total,
         coming_floor=coming(day, balance, equity, initial, rules),

@@ -46,8 +46,19 @@ def to_tick(price: Decimal, instrument: Instrument, *, up: bool) -> Decimal:
 
 
 def stop_fill(side: Side, stop: Decimal, instrument: Instrument, gap_buffer_bp: Decimal) -> Decimal:
-    """The price counted for a stop that fires: as a market fill, ``gap_buffer_bp`` worse still."""
-    return fill_price(side, stop, instrument, opening=False, extra_bp=gap_buffer_bp)
+    """The price counted for a stop that fires: as a market fill, and worse still by ``gap_buffer``."""
+    return fill_price(side, stop, instrument, opening=False, extra_bp=gap_buffer(instrument, gap_buffer_bp))
+
+
+def gap_buffer(instrument: Instrument, of_account: Decimal) -> Decimal:
+    """How far beyond its stop a fill is counted, in basis points: the market's own buffer or the account's, if larger.
+
+    Source: docs/risk_rules.md#headroom (the worst minutes of recorded markets).
+    """
+    return max(
+        not_negative("the market's gap buffer", instrument.gap_buffer_bp),
+        not_negative("the account's gap buffer", of_account),
+    )
 
 
 def round_trip_bp(instrument: Instrument) -> Decimal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
+from trading.core.costs import gap_buffer
 from trading.core.guards import BASIS_POINT, CENT, finite, not_negative, positive
 from trading.core.types import ZERO, Instrument, Position, Side
 
@@ -99,16 +100,26 @@ def falls_at_stops(
             continue
         exits = markets.get(position.symbol)
         if exits is None:
-            exits = markets[position.symbol] = exits_of(position, instruments, gap_buffer_bp)
+            instrument = _instrument(position, instruments)
+            exits = Exits(instrument, gap_buffer(instrument, gap_buffer_bp))
+            markets[position.symbol] = exits
         falls.append(exits.fall(position, position.stop))
     return falls
 
 
-def exits_of(
-    position: Position, instruments: Mapping[str, Instrument], gap_buffer_bp: Decimal = ZERO
-) -> Exits:
-    """What the exits of this position's market have in common; ValueError for a market nobody knows."""
+def exits_at_stop(position: Position, instruments: Mapping[str, Instrument], gap_buffer_bp: Decimal) -> Exits:
+    """How stops of this position's market fire: beyond their price by the market's gap buffer or the account's."""
+    instrument = _instrument(position, instruments)
+    return Exits(instrument, gap_buffer(instrument, gap_buffer_bp))
+
+
+def exits_now(position: Position, instruments: Mapping[str, Instrument]) -> Exits:
+    """How positions of this position's market are closed at the price shown now: costs, no gap."""
+    return Exits(_instrument(position, instruments), ZERO)
+
+
+def _instrument(position: Position, instruments: Mapping[str, Instrument]) -> Instrument:
     instrument = instruments.get(position.symbol)
     if instrument is None:
         raise ValueError(f"no instrument is known for the open position in {position.symbol}")
-    return Exits(instrument, gap_buffer_bp)
+    return instrument
