@@ -88,6 +88,12 @@ def move(account: Account, *, at: datetime, amount: Decimal) -> None:
     )
 
 
+def newest_version(profile_id: int, day: date) -> ProgrammeVersion | None:
+    """The newest version of a programme that is in force on a day; None when none is yet."""
+    versions = ProgrammeVersion.objects.filter(profile_id=profile_id, effective_from__lte=day)
+    return versions.select_related("profile").order_by("-effective_from", "-version").first()
+
+
 def _missing_days(
     account: Account, period: AccountPeriod, last: AccountDay | None, *, now: datetime
 ) -> list[date]:
@@ -204,7 +210,7 @@ def _open_between(account: Account, begins: datetime, ends: datetime) -> bool:
 
 def _guess(last: AccountDay, view: AccountView) -> Decimal:
     readable = isinstance(view.balance, Decimal) and view.balance.is_finite()
-    return max(last.balance, view.balance) if readable else last.balance
+    return max(Decimal(last.balance), view.balance) if readable else Decimal(last.balance)
 
 
 def _fills(account: Account, wanted: Q) -> list[Deal]:
@@ -271,9 +277,7 @@ def _forget_unwatched_peak(account: Account, *, now: datetime) -> None:
 def _take_newest_version(account: Account, *, now: datetime) -> None:
     """Let the newest version of the account's programme that is in force today take over."""
     was = account.programme
-    today = was.clock.day(now)
-    versions = ProgrammeVersion.objects.filter(profile_id=was.profile_id, effective_from__lte=today)
-    newest = versions.select_related("profile").order_by("-effective_from", "-version").first()
+    newest = newest_version(was.profile_id, was.clock.day(now))
     if newest is None or (newest.effective_from, newest.version) <= (was.effective_from, was.version):
         return
     Account.objects.filter(pk=account.pk).update(programme=newest)

@@ -76,11 +76,11 @@ class RowBook:
 
 
 def venue_for(account: Account) -> PaperVenue:
-    """The account's paper venue, its state read from the book."""
+    """The account's paper venue, its state read from the book, which began with the account's first period."""
     return PaperVenue(
         number=account.number,
         currency=account.currency,
-        initial_balance=Decimal(account.initial_balance),
+        initial_balance=Decimal(account.periods.get(sequence=1).opening_balance),
         instruments=risk.instruments_of(account),
         book=RowBook(account.pk),
     )

@@ -13,17 +13,19 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from trading.core.equity import booked
 from trading.core.types import (
     ZERO,
     AccountView,
     Action,
     Deal,
+    DealKind,
     IntentState,
     TradingState,
 )
 from trading.models import Account, Fill, Market, Order, OrderIntent, Trade, TradeState
 from trading.selectors import rows
-from trading.services import events, kill_switch
+from trading.services import events, kill_switch, life
 from trading.venues.base import Venue
 
 PRICE_STEP = Decimal(1).scaleb(-8)
@@ -211,11 +213,23 @@ def _book_deals(account: Account, books: Books, *, now: datetime) -> int:
     if not deals:
         return 0
     markets = {market.key: market for market in Market.objects.filter(source=account.source)}
+    number = 0
     with transaction.atomic():
         for deal in deals:
-            _book(account, books, markets[deal.symbol], deal, now=now)
+            if deal.kind is DealKind.BALANCE:
+                number += _book_payment(account, books, deal, now=now)
+            else:
+                _book(account, books, markets[deal.symbol], deal, now=now)
+                number += 1
     books.last_deal = deals[-1].deal
-    return len(deals)
+    return number
+
+
+def _book_payment(account: Account, books: Books, deal: Deal, *, now: datetime) -> bool:
+    """Book money paid in or out; False when it is booked. What came after it is no part of its balance."""
+    later = books.venue.deals(after=deal.deal)
+    balance = books.venue.view(now=now).balance - sum((booked(one) for one in later), ZERO)
+    return life.settle(account, deal, balance=balance, now=now)
 
 
 def _book(account: Account, books: Books, market: Market, deal: Deal, *, now: datetime) -> None:

@@ -33,7 +33,7 @@ from trading.core.types import (
     utc_from_ms,
 )
 from trading.venues.base import VenueRejected, VenueUnavailable
-from trading.venues.paper_book import Book, Entry, order_body, order_request
+from trading.venues.paper_book import Book, Entry, deal_of, order_body, order_request
 
 CENT = Decimal("0.01")
 BP = Decimal(10_000)
@@ -418,8 +418,6 @@ class PaperVenue:
         """Change the live state by one line of the book; the only way it ever changes."""
         if entry.kind == "order":
             self._apply_order(entry)
-        elif entry.kind == "balance":
-            self._apply_balance(entry)
         elif entry.kind == "closed":
             self._resting = {
                 key: order
@@ -442,45 +440,12 @@ class PaperVenue:
             request=request, ticket=entry.ticket, from_ms=_next_minute(arrived_ms), left=request.lots
         )
 
-    def _apply_balance(self, entry: Entry) -> None:
-        deal = Deal(
-            deal=str(entry.sequence),
-            ticket="",
-            magic=0,
-            symbol="",
-            side=Side.LONG,
-            entry=False,
-            lots=ZERO,
-            price=ZERO,
-            profit=Decimal(entry.body["amount"]),
-            commission=ZERO,
-            swap=ZERO,
-            at=entry.at,
-            kind=DealKind.BALANCE,
-            details={"comment": entry.body["comment"]},
-        )
-        self._deals.append(deal)
-        self._balance += deal.profit
-
     def _apply_deal(self, entry: Entry) -> None:
-        body = entry.body
-        deal = Deal(
-            deal=str(entry.sequence),
-            ticket=entry.ticket,
-            magic=entry.magic,
-            symbol=body["symbol"],
-            side=Side(body["side"]),
-            entry=body["entry"],
-            lots=Decimal(body["lots"]),
-            price=Decimal(body["price"]),
-            profit=Decimal(body["profit"]),
-            commission=Decimal(body["commission"]),
-            swap=ZERO,
-            at=entry.at,
-            reason=ExitReason(body["reason"]) if body["reason"] else None,
-        )
+        deal = deal_of(entry)
         self._deals.append(deal)
         self._balance += deal.profit + deal.commission
+        if deal.kind is DealKind.BALANCE:
+            return
         if deal.entry:
             self._grow(deal)
             return

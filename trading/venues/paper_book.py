@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from trading.core.types import Action, OrderRequest, Side
+from trading.core.types import ZERO, Action, Deal, DealKind, ExitReason, OrderRequest, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,4 +88,41 @@ def order_request(entry: Entry) -> OrderRequest:
         deadline=datetime.fromisoformat(body["deadline"]),
         ticket=entry.ticket,
         comment=body["comment"],
+    )
+
+
+def deal_of(entry: Entry) -> Deal:
+    """The deal, or the money paid, that a line of the book tells of."""
+    body = entry.body
+    if entry.kind == "balance":
+        return Deal(
+            deal=str(entry.sequence),
+            ticket="",
+            magic=0,
+            symbol="",
+            side=Side.LONG,
+            entry=False,
+            lots=ZERO,
+            price=ZERO,
+            profit=Decimal(body["amount"]),
+            commission=ZERO,
+            swap=ZERO,
+            at=entry.at,
+            kind=DealKind.BALANCE,
+            details={"comment": body["comment"]},
+        )
+    return Deal(
+        deal=str(entry.sequence),
+        ticket=entry.ticket,
+        magic=entry.magic,
+        symbol=body["symbol"],
+        side=Side(body["side"]),
+        entry=body["entry"],
+        lots=Decimal(body["lots"]),
+        price=Decimal(body["price"]),
+        profit=Decimal(body["profit"]),
+        commission=Decimal(body["commission"]),
+        swap=ZERO,
+        at=entry.at,
+        reason=ExitReason(body["reason"]) if body["reason"] else None,
     )
