@@ -21,7 +21,7 @@ TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
 CHECK_ENV := env CRPBOT_ENV_FILE=/dev/null CRPBOT_DATA_DIR=$(CURDIR)/$(VENV)/check
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!.*\b(ba)?sh$$' 2>/dev/null)
 
-.PHONY: help install dev run test test-ci test-docker test-browser test-faults lint house lock screenshots nightly storm clean
+.PHONY: help install dev run test test-ci test-docker test-browser test-faults test-proof mutation lint house lock screenshots nightly storm clean
 
 help: ## List these targets.
 	@echo "CRPBot: what can be done here"
@@ -34,14 +34,14 @@ dev: $(BIN)/.developed ## Install what the tests and checks need as well.
 run: $(BIN)/.installed ## Start the appliance: panel, feeds, scans and paper trades on this machine.
 	@exec $(BIN)/python manage.py appliance
 
-test: $(BIN)/.developed ## Run the tests that every machine can run (no browser, Docker or faults).
+test: $(BIN)/.developed ## Run the tests that every machine can run (no browser, Docker, faults or proof).
 	@echo "== tests of the database on PostgreSQL"
-	@CRPBOT_TEST_DB=postgres $(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults"
+	@CRPBOT_TEST_DB=postgres $(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults and not proof"
 	@echo "== all tests on SQLite"
-	@$(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults"
+	@$(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults and not proof"
 
-test-ci: $(BIN)/.developed ## Run every test: make test, and the browser, Docker and fault tests.
-	@$(MAKE) test-docker test-faults test-browser
+test-ci: $(BIN)/.developed ## Run every test: make test, and the browser, Docker, fault and proof tests.
+	@$(MAKE) test-docker test-faults test-browser test-proof
 	@$(MAKE) test
 
 test-docker: $(BIN)/.developed ## Build the image and run the whole stack on the Docker engine of this machine.
@@ -55,6 +55,13 @@ test-browser: $(BIN)/.developed ## Drive the panel in a real Chromium.
 test-faults: $(BIN)/.developed ## Kill, stop and starve real processes and look at what is left.
 	@echo "== faults"
 	@$(PYTEST) -q -m faults -o log_cli=true -o log_cli_level=INFO
+
+test-proof: $(BIN)/.developed ## Live thousands of accounts under the guard beside a second opinion.
+	@echo "== proof of the guard"
+	@$(PYTEST) -q -n $(JOBS) -m proof -o log_cli=false
+
+mutation: $(BIN)/.developed ## Change the guard in one place at a time and list what no test notices.
+	@$(BIN)/python -m tests.proof.mutate
 
 lint: $(BIN)/.developed ## Check style, types, directions of imports, spelling, Django and shell scripts.
 	@echo "== style"; $(BIN)/ruff check --quiet . ; $(BIN)/ruff format --quiet --check .
