@@ -13,14 +13,14 @@ from redis import Redis
 
 from tests.site.conftest import Done
 from trading.core.types import ms_from_utc
-from trading.models import Account, DeskStatus, Market, Scan, TaskRun
+from trading.models import Account, AccountRisk, DeskStatus, Market, Scan, TaskRun
 from trading.selectors import status
-from trading.services import bootstrap, events
+from trading.services import bootstrap, events, flatten
 
 pytestmark = pytest.mark.django_db
 
 KEYS = ["mode", "state", "reason", "headroom", "candles", "scans", "signals", "refusals", "intents", "trades"]
-KEYS += ["events", "queues"]
+KEYS += ["events", "queues", "accounts"]
 
 
 @pytest.fixture
@@ -53,6 +53,39 @@ def test_counts_are_whole_numbers(started: None, capsys: Any) -> None:
         assert all(isinstance(count, int) for count in found[key].values())
     assert found["events"]["info"] >= 3
     assert found["queues"] == {"scan": 0, "control": 0, "research": 0}
+
+
+GUARD = ["id", "mode", "level", "daily_locked", "total_locked", "breach", "flatten", "orders_minute"]
+GUARD += ["orders_hour", "orders_day", "lots_day", "messages_day", "losses_in_row", "state"]
+
+
+def test_each_account_s_guard_is_told(started: None, capsys: Any) -> None:
+    found = read(capsys)["accounts"]["Test market SYNTHETIC"]
+    assert list(found) == GUARD
+    assert (found["state"], found["mode"], found["level"]) == ("active", "paper", "green")
+    counts = [found[key] for key in ("orders_minute", "orders_hour", "orders_day", "messages_day")]
+    assert (counts, found["lots_day"], found["losses_in_row"]) == ([0, 0, 0, 0], "0", 0)
+    assert (found["daily_locked"], found["total_locked"], found["breach"]) == (False, False, "")
+
+
+def test_locks_breach_and_flatten_are_told_to_people_and_machines(started: None, capsys: Any) -> None:
+    account = Account.objects.get(synthetic=True)
+    now = timezone.now()
+    risk = AccountRisk.objects.filter(account=account)
+    risk.update(daily_locked_on=account.programme.clock.day(now), total_locked_at=now, level="locked")
+    flatten.ask(account_id=account.pk, by="level", reason="80 % is gone", now=now)
+    found = read(capsys)["accounts"]["Test market SYNTHETIC"]
+    assert (found["daily_locked"], found["total_locked"], found["state"]) == (True, True, "halted")
+    assert found["flatten"].endswith("by level: 80 % is gone")
+    call_command("status")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "LOCKED; daily limit locked until the next prop-firm day; total limit locked until" in text
+    assert "by level: 80 % is gone" in text
+    risk.update(breach="total", daily_locked_on=account.programme.clock.day(now) - timedelta(days=1))
+    found = read(capsys)["accounts"]["Test market SYNTHETIC"]
+    assert (found["breach"], found["daily_locked"]) == ("total", False)
+    risk.delete()
+    assert read(capsys)["accounts"]["Test market SYNTHETIC"]["level"] is None
 
 
 def test_the_age_of_the_last_candle_counts_from_its_close(started: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -12,8 +13,19 @@ from django.db.models import Count, QuerySet
 
 from trading.core.timeframes import MINUTE_MS
 from trading.core.types import ms_from_utc
-from trading.models import Account, Event, Market, OrderIntent, Scan, Signal, TaskRun, TaskState, Trade
-from trading.selectors import panel, readiness, risk
+from trading.models import (
+    Account,
+    AccountRisk,
+    Event,
+    Market,
+    OrderIntent,
+    Scan,
+    Signal,
+    TaskRun,
+    TaskState,
+    Trade,
+)
+from trading.selectors import flattens, panel, readiness, risk, runaway
 
 SPAN = timedelta(hours=24)
 QUEUES = ("scan", "control", "research")
@@ -29,6 +41,7 @@ class Status:
     the desk has not seen the account lately.
     candles: seconds since each shown market's last candle closed; None before the first.
     scans: slots judged by reason.  queues: tasks that wait or run; empty when Redis does not answer.
+    accounts: by name, see ``guard_of``.
     """
 
     account_id: int | None
@@ -43,6 +56,7 @@ class Status:
     trades: dict[str, int]
     events: dict[str, int]
     queues: dict[str, int]
+    accounts: dict[str, dict[str, Any]]
 
 
 def read(*, now: datetime) -> Status:
@@ -66,7 +80,40 @@ def read(*, now: datetime) -> Status:
         trades=_trades(since=since),
         events=_counted(Event.objects.filter(at__gte=since), "severity"),
         queues=_queues(),
+        accounts={
+            str(one): guard_of(one, now=now) for one in Account.objects.select_related("programme__profile")
+        },
     )
+
+
+def guard_of(account: Account, *, now: datetime) -> dict[str, Any]:
+    """What guards an account at ``now``, as whole numbers, text and None.
+
+    level: as last written, None before the first measurement.  daily_locked: the lock of today's limit.
+    total_locked: the lock that a person ends.  breach: the limit that was broken, "" while both hold.
+    flatten: who asked for everything to be closed and why, "" when nobody did.  Then what the runaway stop has
+    counted; lots as text.
+    """
+    row = AccountRisk.objects.filter(account=account).first()
+    flattening = flattens.open_of(account.pk)
+    counters = runaway.counters_of(account, now=now)
+    today = account.programme.clock.day(now)
+    locked_on = row.daily_locked_on if row else None
+    return {
+        "id": account.pk,
+        "mode": str(account.mode),
+        "level": str(row.level) if row else None,
+        "daily_locked": locked_on is not None and locked_on >= today,
+        "total_locked": bool(row and row.total_locked_at),
+        "breach": str(row.breach) if row else "",
+        "flatten": f"{flattening} by {flattening.asked_by}: {flattening.reason}" if flattening else "",
+        "orders_minute": counters.orders_minute,
+        "orders_hour": counters.orders_hour,
+        "orders_day": counters.orders_day,
+        "lots_day": f"{counters.lots_day.normalize():f}",
+        "messages_day": counters.messages_day,
+        "losses_in_row": runaway.losses_of(account),
+    }
 
 
 def _headroom(account: Account | None, *, now: datetime) -> Decimal | None:

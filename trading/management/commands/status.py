@@ -38,6 +38,10 @@ class Command(BaseCommand):
             "trades": found.trades,
             "events": found.events,
             "queues": found.queues,
+            "accounts": {
+                name: {**guard, "state": kill_switch.effective(guard["id"]).state.value}
+                for name, guard in found.accounts.items()
+            },
         }
         if options["json"]:
             self.stdout.write(json.dumps(body))
@@ -47,9 +51,30 @@ class Command(BaseCommand):
         table.add_row("now", f"{now.astimezone(ZoneInfo(settings.CRPBOT.time_zone)):%a %d %b %Y, %H:%M %Z}")
         table.add_row("account", escape(found.account or "none yet: run `manage.py bootstrap`"))
         for name, value in body.items():
-            table.add_row(name, escape(_words(name, value)))
+            if name != "accounts":
+                table.add_row(name, escape(_words(name, value)))
+        for name, guard in body["accounts"].items():
+            table.add_row("guard", escape(f"{name}: {_guard(guard)}"))
         Console(file=cast(TextIO, self.stdout)).print(table)
         self.stdout.write("Counts are of the last 24 hours; open trades and queues are of now.")
+
+
+def _guard(guard: dict[str, Any]) -> str:
+    """One account's guard in a line."""
+    locks = {
+        "daily limit locked until the next prop-firm day": guard["daily_locked"],
+        "total limit locked until a person reopens it": guard["total_locked"],
+        f"{guard['breach']} limit BREACHED": guard["breach"],
+        f"flatten {guard['flatten']}": guard["flatten"],
+    }
+    level = (guard["level"] or "not measured yet").upper()
+    held = "; ".join(words for words, holds in locks.items() if holds)
+    orders = f"{guard['orders_minute']}/{guard['orders_hour']}/{guard['orders_day']}"
+    counts = (
+        f"{orders} orders in a minute/hour/day, {guard['lots_day']} lots, {guard['messages_day']} messages, "
+        f"{guard['losses_in_row']} losses in a row"
+    )
+    return "; ".join(filter(None, (f"{guard['state'].upper()}, {guard['mode']}, {level}", held, counts)))
 
 
 def _words(name: str, value: Any) -> str:
