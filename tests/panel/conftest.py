@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from tests.panel import factories
 from tests.panel.factories import World
+from trading.core.timeframes import PROP_ZONE
 
 
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Settings) -> None:
     """Hashing a password slowly protects it from others; here it would only take time."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def in_prague() -> Iterator[None]:
+    """The panel's clock, as its middleware sets it."""
+    with timezone.override(ZoneInfo(PROP_ZONE)):
+        yield
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_resume(page: Page, live_server: Any, stage: World) -> None:
     kill_switch.set_state(TradingState.HALTED, by="owner", reason="router update", now=stage.now)
     factories.keep_fresh(stage.account)
     page.goto(live_server.url + reverse("panel:resume"))
-    button = page.locator("[data-resume-button]")
+    button = page.locator("[data-confirm-button]")
     expect(button).to_have_text("Resume: a reason and the word RESUME to go")
     expect(button).to_be_disabled()
     page.fill("[name=reason]", "The router is back.")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from trading.admin.base import KeptAdmin
+from trading.admin.base import RowAdmin
 from trading.core.calendar import EntryKind
-from trading.models import Account, CalendarEntry, Market, ProgrammeVersion
+from trading.models import Account, CalendarEntry, ProgrammeVersion
+from trading.services import calendar
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -25,10 +30,14 @@ _KINDS = {
     EntryKind.CLOSURE.value: "Closure: the market is shut",
     EntryKind.MAINTENANCE.value: "Maintenance: the platform does not answer",
 }
+# A year of news is a few thousand lines; what is larger is no calendar.
+LARGEST_FILE = 1_000_000
 
 
 class CalendarForm(forms.ModelForm):
-    """One entry; markets are chosen by their keys, and news is an instant."""
+    """One new entry; what may stand in it is said by the service that adds it."""
+
+    wanted: calendar.Wanted
 
     class Meta:
         model = CalendarEntry
@@ -42,29 +51,44 @@ class CalendarForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["kind"] = forms.ChoiceField(choices=list(_KINDS.items()))
-        self.fields["ends_at"].required = False
-
-    def clean_symbols(self) -> str:
-        keys = [key.strip() for key in self.cleaned_data["symbols"].split(",") if key.strip()]
-        known = set(Market.objects.values_list("key", flat=True))
-        strange = sorted(set(keys) - known)
-        if strange:
-            raise forms.ValidationError(
-                f"no market has the key {', '.join(strange)}; there are {', '.join(sorted(known))}"
+        if "kind" in self.fields:
+            self.fields["kind"] = forms.ChoiceField(
+                choices=list(_KINDS.items()), widget=UnfoldAdminSelectWidget()
             )
-        return ",".join(dict.fromkeys(keys))
+            self.fields["ends_at"].required = False
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
-        starts, ends = cleaned.get("starts_at"), cleaned.get("ends_at")
-        if cleaned.get("kind") == EntryKind.NEWS:
-            cleaned["ends_at"] = starts
-        elif ends is None:
-            self.add_error("ends_at", "a closure or maintenance needs an end")
-        elif starts is not None and ends <= starts:
-            self.add_error("ends_at", "it ends after it starts")
-        return cleaned
+        if self.errors:
+            return cleaned
+        ends = cleaned.get("ends_at")
+        try:
+            self.wanted = calendar.read(
+                kind=cleaned["kind"],
+                title=cleaned["title"],
+                starts_at=cleaned["starts_at"].isoformat(),
+                ends_at="" if ends is None else ends.isoformat(),
+                symbols=cleaned["symbols"],
+                source=cleaned["source"],
+                on_server=False,
+            )
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return {**cleaned, "ends_at": self.wanted.ends_at, "symbols": ",".join(self.wanted.symbols)}
+
+
+class ImportForm(forms.Form):
+    """A CSV file with one entry a line."""
+
+    file = forms.FileField(label="CSV file")
+    on_server = forms.BooleanField(required=False, label="Times are the wall clock of FTMO's server")
+
+    def lines(self) -> list[str]:
+        """The file's lines; ValueError when it is too large or is no text."""
+        file = self.cleaned_data["file"]
+        if file.size > LARGEST_FILE:
+            raise ValueError(f"The file has {file.size:,} bytes, {LARGEST_FILE:,} allowed.")
+        return list(file.read().decode("utf-8-sig").splitlines(keepends=True))
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -92,25 +116,78 @@ class WhenFilter(admin.SimpleListFilter):
 
 
 @admin.register(CalendarEntry)
-class CalendarEntryAdmin(KeptAdmin):
-    """Entries block by themselves; adding, changing and removing one is an event."""
+class CalendarEntryAdmin(RowAdmin):
+    """Entries block by themselves; adding and removing one is an event, written by the service."""
 
     form = CalendarForm
-    list_display = ("starts", "ends", "entry_kind", "title", "markets", "blocks", "source")
+    list_display = ("starts", "ends", "entry_kind", "title", "markets", "source")
     list_display_links = ("starts", "title")
     list_filter = (WhenFilter, "kind")
     search_fields = ("title", "symbols", "source")
     ordering = ("starts_at", "id")
 
+    actions_list: ClassVar[Any] = ["import_file"]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)  # type: ignore[arg-type]  # of this class
+        return request.user.has_perm("trading.add_calendarentry")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """An announcement that changes is removed and added anew, so that the record has both."""
+        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return admin.ModelAdmin.has_delete_permission(self, request, obj)  # type: ignore[arg-type]
+        return request.user.has_perm("trading.delete_calendarentry")
+
+    def has_import_file_permission(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.entered_at = timezone.now()
-        super().save_model(request, obj, form, change)
+        obj.pk = calendar.add(form.wanted, by=request.user.get_username(), now=timezone.now()).entry_id
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        calendar.remove(obj.pk, by=request.user.get_username(), now=timezone.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        for pk in list(queryset.values_list("pk", flat=True)):
+            calendar.remove(pk, by=request.user.get_username(), now=timezone.now())
+
+    @action(description="Import a CSV file", url_path="import", permissions=["import_file"])
+    def import_file(self, request: HttpRequest) -> HttpResponse:
+        """A file of entries: all of its lines are taken, or none, and each bad one is named."""
+        form, bad = ImportForm(request.POST or None, request.FILES or None), []
+        if request.method == "POST" and form.is_valid():
+            try:
+                taken = self._take(form, by=request.user.get_username())
+            except calendar.BadCalendar as error:
+                bad = error.lines
+            except ValueError as error:
+                bad = [f"This is no CSV file: {error}"]
+            else:
+                self.message_user(request, taken)
+                return redirect("admin:trading_calendarentry_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Import a calendar",
+            "panel_page": True,
+            "form": form,
+            "bad": bad,
+            "columns": calendar.COLUMNS,
+            "opts": self.opts,
+        }
+        template = "admin/trading/calendarentry/import.html"
+        return TemplateResponse(request, template, context, status=409 if bad else 200)
+
+    def _take(self, form: ImportForm, *, by: str) -> str:
+        """Import the file and say what became of it."""
+        on_server = form.cleaned_data["on_server"]
+        found = calendar.import_lines(form.lines(), on_server=on_server, by=by, now=timezone.now())
+        overlap = (
+            f" {found.overlapping} overlap others of their kind; they count together."
+            if found.overlapping
+            else ""
+        )
+        return f"{found.new} entries are new, {found.known} stood already.{overlap}"
 
     @admin.display(description="from", ordering="starts_at")
     def starts(self, entry: CalendarEntry) -> str:
@@ -132,8 +209,8 @@ class CalendarEntryAdmin(KeptAdmin):
         """The programmes in use are read once for the whole list."""
         used = ProgrammeVersion.objects.filter(pk__in=Account.objects.values("programme"))
         versions = list(used.select_related("profile"))
-        columns = super().get_list_display(request)
-        return [_blocks(versions) if name == "blocks" else name for name in columns]
+        *columns, source = super().get_list_display(request)
+        return [*columns, _blocks(versions), source]
 
 
 def _blocks(versions: list[ProgrammeVersion]) -> Callable[[CalendarEntry], SafeString]:

@@ -71,9 +71,10 @@
   };
   const inUse = (part) =>
     part.contains(document.activeElement) && document.activeElement !== document.body || part.querySelector("details[open]");
-  const replaceParts = (html) => {
+  const replaceParts = (html, only) => {
     const fresh = new DOMParser().parseFromString(html, "text/html");
     for (const part of fresh.querySelectorAll("[data-part]")) {
+      if (only && part.dataset.part !== only) continue;
       const present = document.querySelector(`[data-part="${part.dataset.part}"]`);
       if (!present || present.innerHTML === part.innerHTML) continue;
       if (part.dataset.part === "verdict" && present.textContent === part.textContent) continue;
@@ -144,7 +145,7 @@
   };
 
   // --- keys; off in fields, and by a switch
-  const PLACES = { o: "Overview", s: "Signals", w: "Why nothing?", h: "Health", t: "Trades", e: "Events" };
+  const PLACES = { o: "Overview", s: "Signals", w: "Why nothing?", h: "Health", r: "Risk", t: "Trades", e: "Events" };
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
   const keysOff = () => localStorage.getItem(KEYS_OFF) === "1";
   const go = (selector) => {
@@ -174,23 +175,37 @@
     keysSwitch.addEventListener("change", () => localStorage.setItem(KEYS_OFF, keysSwitch.checked ? "0" : "1"));
   }
 
-  // --- the resume button names what is missing
-  const resume = document.querySelector("[data-resume]");
-  if (resume) {
-    const button = resume.querySelector("[data-resume-button]");
+  // --- a guarded button names what is missing: a reason, the word to type, a figure
+  for (const form of document.querySelectorAll("[data-confirm]")) {
+    const button = form.querySelector("[data-confirm-button]");
+    const word = form.dataset.confirm;
+    const title = button.textContent.trim();
     const say = () => {
       const missing = [];
-      if (!resume.elements.reason.value.trim()) missing.push("a reason");
-      if (resume.elements.phrase.value !== "RESUME") missing.push("the word RESUME");
-      button.textContent = missing.length ? `Resume: ${missing.join(" and ")} to go` : "Resume";
+      if (!form.elements.reason.value.trim()) missing.push("a reason");
+      if (form.elements.phrase.value !== word) missing.push(`the word ${word}`);
+      button.textContent = missing.length ? `${form.dataset.word || title}: ${missing.join(" and ")} to go` : title;
       button.classList.toggle("btn-dashed", missing.length > 0);
       button.disabled = missing.length > 0;
     };
-    resume.addEventListener("input", say);
+    form.addEventListener("input", say);
     say();
   }
+
+  // --- what takes a second to work out is asked for after the page has been shown
+  const loadLater = async () => {
+    for (const place of document.querySelectorAll("[data-load]")) {
+      try {
+        const answer = await fetch(place.dataset.load, { redirect: "error", headers: { "X-Panel": "load" } });
+        if (answer.ok) replaceParts(await answer.text(), place.closest("[data-part]").dataset.part);
+      } catch (error) {
+        // The link in its place still leads there.
+      }
+    }
+  };
 
   setInterval(grow, 500);
   grow();
   keepPolling();
+  loadLater();
 })();
