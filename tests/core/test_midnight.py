@@ -241,6 +241,14 @@ def test_where_open_loss_does_not_count_a_close_that_breaks_today_is_not_planned
     assert planned(V4, day("200000"), programme=programme).close == ("1",)
 
 
+def test_flatten_names_what_may_be_closed_where_one_has_to_stay() -> None:
+    """Of 6,000 that are left today, a loss of 5,000 may be booked, one of 7,000 may not."""
+    programme = replace(TWO_STEP, daily_counts_open=False)
+    view = view_of("200000", losing("5000", "may"), losing("7000", "must not"))
+    answer = planned(view, day("204000"), programme=programme, action=MidnightAction.FLATTEN)
+    assert (answer.action, answer.close) == (MidnightAction.REDUCE, ("may",))
+
+
 def test_an_account_that_is_broken_already_may_be_closed() -> None:
     view = view_of("204000", losing("25000"))
     assert planned(view, day("204000")).close == ("1",)

@@ -44,8 +44,9 @@ class Headroom:
 
     daily_floor, total_floor: as they hold now.  next_floor: the higher of both as it will hold from the coming
     midnight if nothing closes before.  next_floor_at_stops: the same when every position whose stop lies in
-    profit has closed there before, which makes its gain part of the balance.  floor: the highest that counts
-    now, next_floor_at_stops included during the last hour of the day.
+    profit has closed there before, which makes its gain part of the balance (the same as next_floor where the
+    worst case counts no gains).  floor: the highest that counts now, next_floor_at_stops included during the
+    last hour of the day.
     worst_case: equity after every open position is closed at its stop with costs, and every order on its way
     or of unknown outcome has lost its full risk; where open profit does not count to the daily limit, the
     balance once those that lose there have closed and those that gain have not, if that is less.
@@ -190,12 +191,12 @@ def _room(
     to_day, of_day = daily_floor(day, initial, programme), daily_limit(day, initial, programme)
     to_end, of_all = total_floor(day, initial, programme), total_limit(initial, programme)
     next_floor = _next_floor(day, balance, equity, initial, programme)
-    at_most = _next_floor(day, balance + held.gains, equity, initial, programme)
-    floor = max(to_day, to_end, at_most) if minutes <= LAST_MINUTES else max(to_day, to_end)
-    worst, counted = equity - held.falls - sum(coming), equity
+    worst, counted, booked = equity - held.falls - sum(coming), equity, balance + held.gains
     if not flag("open profit counts", programme.daily_counts_open):
         worst = min(worst, balance + held.losses - sum(coming))
-        counted = min(balance, equity)
+        counted, booked = min(balance, equity), balance
+    at_most = _next_floor(day, booked, equity, initial, programme)
+    floor = max(to_day, to_end, at_most) if minutes <= LAST_MINUTES else max(to_day, to_end)
     if held.naked:
         worst = min(worst, ZERO)
     used_daily, used_total = _used(to_day, worst, of_day), _used(to_end, worst, of_all)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from trading.core.answer import money
-from trading.core.exits import exits_of
+from trading.core.exits import exits_now
 from trading.core.guards import count
 from trading.core.headroom import LAST_MINUTES, Headroom, headroom, with_peak
 from trading.core.programme import Programme, begin_day, breach_of
@@ -86,7 +86,9 @@ def plan(
         return Plan(due=True, sentence=f"{_why(stands)} No close would help: it would break today's limit.")
     closed = f"{len(chosen)} of {len(view.positions)} positions are closed now."
     tickets = tuple(p.ticket for p in sorted(chosen, key=_floating))
-    return Plan(due=True, action=wanted, close=tickets, sentence=f"{_why(stands)} {closed}")
+    # Whoever carries out FLATTEN closes all: where one has to stay, the others are named.
+    does = wanted if len(chosen) == len(view.positions) else MidnightAction.REDUCE
+    return Plan(due=True, action=does, close=tickets, sentence=f"{_why(stands)} {closed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ class _Account:
 
     def without(self, position: Position) -> _Account:
         """The account once the position is closed at its shown price: costs are paid, its result is booked."""
-        cost = exits_of(position, self.instruments).fall(position, position.price)
+        cost = exits_now(position, self.instruments).fall(position, position.price)
         view = replace(
             self.view,
             balance=self.view.balance + _floating(position) - cost,
