@@ -12,9 +12,10 @@ from django.conf import settings
 from trading.core import life
 from trading.core.life import Stand
 from trading.core.programme import Phase, Programme, target_met, with_ceilings
+from trading.core.types import TradingState
 from trading.models import Account, AccountRisk, LifeAction, LifeKind, ProgrammeProfile, ProgrammeVersion
 from trading.selectors import risk
-from trading.services import days
+from trading.services import days, kill_switch
 
 PAYMENTS = (LifeKind.PAYOUT, LifeKind.DEPOSIT)
 PAPER = "paper"
@@ -115,6 +116,23 @@ def plan(account: Account, wish: Wish, *, balance: Decimal, now: datetime) -> Pl
         mistakes=tuple(mistakes),
         notes=tuple(_notes(wish, before, after)),
     )
+
+
+def what_follows(account: Account) -> tuple[str, ...]:
+    """What a person still has to do before the account opens positions again, in sentences."""
+    found = []
+    state = kill_switch.effective(account.pk)
+    if state.state is not TradingState.ACTIVE:
+        found.append(
+            f"{account} stays {state.state.upper()} ({state.source}: {state.reason}); "
+            "a step of its life loosens no switch: resume it."
+        )
+    kept = risk.latch_of(account.pk)
+    if kept.breach:
+        found.append(f"The {kept.breach} limit is broken: a reset, a new login or the next phase ends that.")
+    if kept.total_locked:
+        found.append("The total limit stays locked until a person reopens it.")
+    return tuple(found) or (f"{account} goes on by itself.",)
 
 
 def _tightened(version: ProgrammeVersion) -> Programme:
