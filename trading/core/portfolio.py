@@ -147,15 +147,13 @@ class Portfolio:
     def group_risk(self) -> Fits:
         """What one direction of one group of markets may lose together. Source: docs/risk_rules.md#group_risk."""
         allowed = fraction("group risk", self.limits.max_group_risk) * positive("initial", self.initial)
-        name, side, limit = self._group(self.instrument), Side(self.draft.side), money(allowed)
-        held = [p for p in self.account.positions if Side(p.side) is side and self._grouped(p, name)]
+        name, side, limit = _group(self.instrument), Side(self.draft.side), money(allowed)
+        held = _held(self.account.positions, name, side, self.instruments)
         naked = ", ".join(p.ticket for p in held if p.stop is None)
         if naked:
             text = f"Position {naked} has no stop. Opens by itself when it has one or is closed."
             return _refused(text, "unlimited", limit, ZERO)
-        risks = self._lost_at_stops(held)
-        risks += [not_negative("risk on its way", p.risk) for p in self.pending if self._may_join(p, name)]
-        known = sum(risks, ZERO)
+        known = _lost(held, self.pending, name, self.instruments, self.limits)
         per_lot = self._loss_per_lot
         most = self._lots(allowed - known - ROUNDED, per_lot)
         word = f"{name} {side.value}s"
@@ -225,37 +223,68 @@ class Portfolio:
         return positive("loss per lot", loss)
 
     def _value(self, position: Position) -> Decimal:
-        size = positive("contract size", self._market(position.symbol).contract_size)
+        size = positive("contract size", _market(position.symbol, self.instruments).contract_size)
         return positive("lots", position.lots) * positive("price", position.price) * size
-
-    def _lost_at_stops(self, held: list[Position]) -> list[Decimal]:
-        """What each has lost when its stop has fired: a floating loss counts with it, a floating profit does not."""
-        falls = falls_at_stops(held, self.instruments, self.limits.gap_buffer_bp)
-        return [fall + max(-finite("profit", p.profit), ZERO) for fall, p in zip(falls, held, strict=True)]
-
-    def _grouped(self, position: Position, name: str) -> bool:
-        return self._group(self._market(position.symbol)) == name
-
-    def _may_join(self, coming: Pending, name: str) -> bool:
-        """An order on its way counts whatever its direction, and so does one of a market that is not known."""
-        market = self.instruments.get(coming.symbol)
-        return market is None or self._group(market) == name
-
-    def _market(self, symbol: str) -> Instrument:
-        found = self.instruments.get(symbol)
-        if found is None:
-            raise ValueError(f"no instrument is known for the open position in {symbol}")
-        return found
-
-    @staticmethod
-    def _group(instrument: Instrument) -> str:
-        if not isinstance(instrument.group, str) or not instrument.group:
-            raise ValueError(f"the group of {instrument.symbol} must be named, was {instrument.group!r}")
-        return instrument.group
 
     @staticmethod
     def _lots(room: Decimal, per_lot: Decimal) -> Decimal:
         return max(room / per_lot, ZERO)
+
+
+def group_loss(
+    name: str,
+    side: Side,
+    *,
+    positions: Sequence[Position],
+    pending: Sequence[Pending],
+    instruments: Mapping[str, Instrument],
+    limits: Limits,
+) -> Decimal | None:
+    """What the positions of one direction in a group lose when all their stops fire; None without a stop.
+
+    A floating loss counts with it, a floating profit does not.  An order on its way counts whatever its
+    direction, and so does one of a market that is not known.  Source: docs/risk_rules.md#group_risk.
+    """
+    held = _held(positions, name, side, instruments)
+    if any(p.stop is None for p in held):
+        return None
+    return _lost(held, pending, name, instruments, limits)
+
+
+def _held(
+    positions: Sequence[Position], name: str, side: Side, instruments: Mapping[str, Instrument]
+) -> list[Position]:
+    """The positions of one direction in a group."""
+    return [p for p in positions if Side(p.side) is side and _group(_market(p.symbol, instruments)) == name]
+
+
+def _lost(
+    held: Sequence[Position],
+    pending: Sequence[Pending],
+    name: str,
+    instruments: Mapping[str, Instrument],
+    limits: Limits,
+) -> Decimal:
+    falls = falls_at_stops(held, instruments, limits.gap_buffer_bp)
+    lost = [fall + max(-finite("profit", p.profit), ZERO) for fall, p in zip(falls, held, strict=True)]
+    for order in pending:
+        market = instruments.get(order.symbol)
+        if market is None or _group(market) == name:
+            lost.append(not_negative("risk on its way", order.risk))
+    return sum(lost, ZERO)
+
+
+def _market(symbol: str, instruments: Mapping[str, Instrument]) -> Instrument:
+    found = instruments.get(symbol)
+    if found is None:
+        raise ValueError(f"no instrument is known for the open position in {symbol}")
+    return found
+
+
+def _group(instrument: Instrument) -> str:
+    if not isinstance(instrument.group, str) or not instrument.group:
+        raise ValueError(f"the group of {instrument.symbol} must be named, was {instrument.group!r}")
+    return instrument.group
 
 
 def margin_by_rate(

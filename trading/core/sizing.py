@@ -60,15 +60,13 @@ def size(
     lots = min(wanted, tops[tightest])
     capped_by = tightest if lots < wanted else ""
 
-    def risk_of(volume: Decimal) -> Decimal:
-        return loss_at_stop(side, draft_entry, stop, instrument, lots=volume, gap_buffer_bp=gap_buffer_bp)
-
     # Commissions are booked in whole cents, which can tip a volume that fitted exactly.
-    while lots >= smallest_lots and risk_of(lots) > allowed:
+    while lots >= smallest_lots:
+        risk = loss_at_stop(side, draft_entry, stop, instrument, lots=lots, gap_buffer_bp=gap_buffer_bp)
+        if risk <= allowed:
+            return Sized(lots=lots, risk=risk, per_lot=per_lot, allowed=allowed, capped_by=capped_by)
         lots -= step
-    if lots < smallest_lots:
-        return Sized(lots=ZERO, risk=ZERO, per_lot=per_lot, allowed=allowed, capped_by=capped_by)
-    return Sized(lots=lots, risk=risk_of(lots), per_lot=per_lot, allowed=allowed, capped_by=capped_by)
+    return Sized(lots=ZERO, risk=ZERO, per_lot=per_lot, allowed=allowed, capped_by=capped_by)
 
 
 def _volumes(instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:
