@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from trading.core.types import AccountView, Action, ExitReason, IntentState, ms_from_utc, utc_from_ms
-from trading.models import Account, DeskStatus, OrderIntent
+from trading.models import Account, DeskStatus, Market, OrderIntent
 from trading.selectors import risk as risk_selectors
+from trading.selectors import rows
 from trading.services import (
     claims,
     days,
@@ -42,6 +43,18 @@ STATUS_EVERY = timedelta(seconds=3)
 # New accounts are noticed this often; a claim reads its account afresh.
 ACCOUNTS_EVERY = timedelta(minutes=5)
 FAILURES_BORNE = 5
+
+# Every few seconds for each account, so it is plain SQL.
+_SEEN_AGAIN = "UPDATE trading_deskstatus SET reconciled_at = %s, seen_at = %s WHERE account_id = %s"
+# What moves with every candle says nothing of how a market trades.
+_MOVING = {"newest_ms", "fetched_to_ms", "unavailable_since", "unavailable_reason"}
+_TRADED_BY = ", ".join(f'"{f.column}"' for f in Market._meta.concrete_fields if f.name not in _MOVING)
+# Everything of the accounts and of how their markets trade that a desk keeps in its memory.
+_KEPT_ACCOUNTS = (
+    "SELECT a.*, v.* FROM trading_account a JOIN trading_programmeversion v ON v.id = a.programme_id"
+    " WHERE a.venue = %s ORDER BY a.id"
+)
+_KEPT_MARKETS = " ".join(("SELECT", _TRADED_BY, "FROM trading_market ORDER BY id"))
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +112,7 @@ class Desk:
         self._fencing: int | None = None
         self._renewed_at = self._listed_at = utc_from_ms(0)
         self._accounts: list[Account] = []
+        self._kept: list[Any] = []
         self._outside: tuple[str, ...] = ()
 
     def run(self, stop: threading.Event) -> None:
@@ -125,7 +139,7 @@ class Desk:
             self.tick(now=timezone.now())
         except Exception:
             log.exception("The desk failed; it reads everything again")
-            self._seats, self._fencing = {}, None
+            self._seats, self._fencing, self._kept = {}, None, []
             return False
         return True
 
@@ -155,8 +169,12 @@ class Desk:
         )
 
     def _list_accounts(self, *, now: datetime) -> None:
-        """Read which accounts there are, and how their markets trade."""
-        self._accounts, self._listed_at = _accounts(), now
+        """Read which accounts there are, and how their markets trade; objects are made anew only of changed rows."""
+        kept = [rows.query(_KEPT_ACCOUNTS, (PaperVenue.name,)), rows.query(_KEPT_MARKETS)]
+        self._listed_at = now
+        if kept == self._kept:
+            return
+        self._accounts, self._kept = _accounts(), kept
         for account in self._accounts:
             if (seat := self._seats.get(account.pk)) is not None:
                 seat.markets = paper.refresh(seat.venue, account)
@@ -317,7 +335,6 @@ class Desk:
             return
         first = seat.status_at is None
         seat.status_at = now
-        seen = {"reconciled_at": now, "seen_at": view.as_of}
         said = {
             "ready": not trouble,
             "reason": trouble[:300] or "reconciled",
@@ -326,9 +343,9 @@ class Desk:
             "positions": [risk_selectors.position_body(position) for position in view.positions],
         }
         # Most of the time nothing but the time has changed.
-        news = seen if said == seat.said else {**seen, **said}
-        if not DeskStatus.objects.filter(account=account).update(**news):
-            DeskStatus.objects.create(account=account, **seen, **said)
+        if said != seat.said or not _seen_again(account.pk, view.as_of, now=now):
+            seen = {"reconciled_at": now, "seen_at": view.as_of}
+            DeskStatus.objects.update_or_create(account=account, defaults={**seen, **said})
         seat.said = said
         if first:
             risk.snapshot(account, now=now, trigger="desk_start", view=view)
@@ -402,6 +419,14 @@ def _passes(found: reconcile.Reconciled, finding: sentinel.Finding) -> Callable[
         return finding.well or Action(intent.action) is not Action.OPEN
 
     return passes
+
+
+def _seen_again(account_id: int, seen_at: datetime, *, now: datetime) -> bool:
+    """Write that an account looks as it did; False when nothing was written of it yet."""
+    adapt = connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        cursor.execute(_SEEN_AGAIN, (adapt(now), adapt(seen_at), account_id))
+        return bool(cursor.rowcount)
 
 
 def _unseen(account: Account, reason: str, *, now: datetime) -> None:

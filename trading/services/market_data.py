@@ -23,6 +23,7 @@ from trading.core.types import Candles, ms_from_utc, utc_from_ms
 from trading.feeds.base import Feed, FeedRejected, FeedUnavailable, Fetched, OutOfReach
 from trading.feeds.registry import make_feed
 from trading.models import Event, Market
+from trading.selectors import rows
 from trading.services import events
 
 # The first fetch of a market reaches so far back that every indicator of the scan is warmed up.
@@ -40,6 +41,11 @@ _REFUSED = "refused: "
 IMPORT_BARS = 100_000
 # Candles that came from a file have no source to ask.
 FILE_SOURCE = "replay"
+# What every minute's fetch needs of a market; the whole row is read when there is something to tell.
+_EDGE = """
+    SELECT source, symbol, fetched_to_ms, CASE WHEN unavailable_since IS NULL THEN 0 ELSE 1 END
+    FROM trading_market WHERE id = %s
+"""
 # Never backwards: of two fetches that ran at once the one that saw less may finish last.
 _MOVE_EDGE = """
     UPDATE trading_market SET fetched_to_ms = %s
@@ -124,31 +130,34 @@ def fetch(*, market_id: int, now: datetime, until: datetime | None = None, feed:
     fail and when it is back, and never a row; what was stored before it failed stays.
     until: bars open before it; left out, ``now``.  feed: in place of the market's own source.
     """
-    market = Market.objects.get(pk=market_id)
+    found = rows.query(_EDGE, (market_id,))
+    if not found:
+        raise Market.DoesNotExist(f"there is no market with the id {market_id}")
+    ((name, symbol, fetched_to_ms, is_away),) = found
     end = _minute(until or now)
     new = 0
     try:
-        source = feed or feed_for(market.source)
-        reached = market.fetched_to_ms or ms_from_utc(_minute(now - WARM_UP))
-        since_ms = reached - REREAD_BARS * MINUTE_MS if market.fetched_to_ms else reached
+        source = feed or feed_for(name)
+        reached = fetched_to_ms or ms_from_utc(_minute(now - WARM_UP))
+        since_ms = reached - REREAD_BARS * MINUTE_MS if fetched_to_ms else reached
         for _ in range(MAX_PAGES):
             since = utc_from_ms(since_ms)
             try:
-                page = source.fetch_closed(symbol=market.symbol, since=since, until=end, now=now)
+                page = source.fetch_closed(symbol=symbol, since=since, until=end, now=now)
             except OutOfReach as error:
                 # Not an error at the live edge: what lies before stays "not yet fetched".
                 since_ms = reached = ms_from_utc(error.oldest)
                 continue
-            new += _store(market, page, since_ms=since_ms, now=now, live=True).new
+            new += _store(market_id, page, since_ms=since_ms, now=now, live=True).new
             since_ms = _complete_ms(page)
             if since_ms <= reached or since_ms >= ms_from_utc(end):
                 break
             reached = since_ms
     except (FeedUnavailable, FeedRejected) as error:
-        _note_failure(market, error, now=now)
+        _note_failure(Market.objects.get(pk=market_id), error, now=now)
     else:
-        if market.unavailable_since is not None:
-            _note_recovery(market, now=now)
+        if is_away:
+            _note_recovery(Market.objects.get(pk=market_id), now=now)
     return new
 
 
@@ -169,7 +178,7 @@ def backfill_page(
     answer = source.fetch_closed(
         symbol=market.symbol, since=utc_from_ms(since_ms), until=utc_from_ms(until_ms), now=now
     )
-    appended = _store(market, answer, since_ms=since_ms, now=now, live=False)
+    appended = _store(market.pk, answer, since_ms=since_ms, now=now, live=False)
     reached = max(since_ms, _complete_ms(answer))
     return Page(appended=appended, refused=answer.refused, start_ms=since_ms, end_ms=reached)
 
@@ -182,32 +191,34 @@ def _complete_ms(page: Fetched) -> int:
     return ms_from_utc(_minute(page.complete_to))
 
 
-def _store(market: Market, page: Fetched, *, since_ms: int, now: datetime, live: bool) -> Appended:
+def _store(market_id: int, page: Fetched, *, since_ms: int, now: datetime, live: bool) -> Appended:
     """Candles, what they say of gaps, and how far they reach: all in one transaction."""
     complete_ms = _complete_ms(page)
     if not len(page.candles) and complete_ms <= since_ms and not page.refused:
         return Appended()
     with transaction.atomic():
-        appended = _append(market, page.candles, now=now)
+        appended = _append(market_id, page.candles, now=now)
         if complete_ms > since_ms:
-            changes = candle_store.mark_complete(market.pk, from_ms=since_ms, to_ms=complete_ms, now=now)
-            _tell_gaps(market, changes, now=now)
+            changes = candle_store.mark_complete(market_id, from_ms=since_ms, to_ms=complete_ms, now=now)
+            if changes.outages or changes.filled:
+                _tell_gaps(Market.objects.get(pk=market_id), changes, now=now)
         if live and complete_ms > since_ms:
-            _move_edge(market.pk, complete_ms)
+            _move_edge(market_id, complete_ms)
         if page.refused:
-            _tell_refused(market, page, now=now)
+            _tell_refused(Market.objects.get(pk=market_id), page, now=now)
     return appended
 
 
-def _append(market: Market, candles: Candles, *, now: datetime) -> Appended:
+def _append(market_id: int, candles: Candles, *, now: datetime) -> Appended:
     if not len(candles):
         # Taken by the store when there are candles: coverage and gaps are changed by one at a time.
-        Market.objects.select_for_update().get(pk=market.pk)
+        Market.objects.select_for_update().get(pk=market_id)
         return Appended()
     try:
-        return candle_store.append(market.pk, candles, now=now)
+        return candle_store.append(market_id, candles, now=now)
     except ValueError as error:
-        raise FeedUnavailable(f"{market.source} gave candles that cannot be: {error}") from error
+        source = Market.objects.get(pk=market_id).source
+        raise FeedUnavailable(f"{source} gave candles that cannot be: {error}") from error
 
 
 def _move_edge(market_id: int, complete_ms: int) -> None:

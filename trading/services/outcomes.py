@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from trading import candle_store
 from trading.core.brackets import BracketEnd, end_ms, resolve
@@ -28,6 +28,7 @@ _FOLLOWING = """
 SELECT o.id, o.market_id, o.seen_to_ms, o.entered_ms, s.side, s.stop, s.target, s.cap_seconds
 FROM trading_outcome o JOIN trading_signal s ON s.id = o.signal_id WHERE o.state = %s ORDER BY o.id
 """
+_MOVE_MARK = "UPDATE trading_outcome SET seen_to_ms = %s WHERE id = %s AND state = %s"
 BP = Decimal(10_000)
 PLACES = Decimal("0.01")
 
@@ -82,6 +83,8 @@ def _follow(outcome: _Followed, candles: Candles, *, now: datetime) -> int:
     lagging = seen_to - outcome.seen_to_ms > MARK_EVERY_MS
     if end is None and not entering and not lagging:
         return 0
+    if end is None and not entering:
+        return _move_mark(outcome.pk, seen_to)
     row = Outcome.objects.select_related("signal", "market").get(pk=outcome.pk)
     if row.resolved_at is not None:
         return 0
@@ -92,6 +95,13 @@ def _follow(outcome: _Followed, candles: Candles, *, now: datetime) -> int:
         return 1
     row.seen_to_ms = seen_to
     row.save(update_fields=("entered_ms", "entry", "seen_to_ms"))
+    return 0
+
+
+def _move_mark(outcome_id: int, seen_to: int) -> int:
+    """Note how far an outcome that goes on has been followed; 0, as none was resolved."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE_MARK, (seen_to, outcome_id, OutcomeState.FOLLOWING))
     return 0
 
 

@@ -45,6 +45,8 @@ MOST_BARS = 1500
 # What was never judged before begins with the candles of the hour before its first scan at the earliest.
 NEWCOMER_MS = 60 * MINUTE_MS
 SIGNAL = "signal"
+_NEWEST = "SELECT source, newest_ms FROM trading_market WHERE id = %s"
+_ACCOUNTS = "SELECT id FROM trading_account WHERE source = %s ORDER BY synthetic, name"
 _NEWEST_SLOT = """
 SELECT max(open_ms) FROM trading_scan
 WHERE account_id = %s AND market_id = %s AND strategy = %s AND timeframe = %s
@@ -81,14 +83,27 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """One account and strategy that judge a market: from ``judged_to_ms`` on, after the slot ``last_ms``.
+
+    newest_ms: opening of the market's newest candle.
+    """
+
+    account_id: int
+    market_id: int
+    strategy: Strategy
+    judged_to_ms: int
+    last_ms: int | None
+    newest_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Desk:
-    """One account and strategy that judge a market: from ``judged_to_ms`` on, after the slot ``last_ms``."""
+    """An account, a market and the strategy that has just spoken there."""
 
     account: Account
     strategy: Strategy
     market: Market
-    judged_to_ms: int
-    last_ms: int | None
 
 
 def run_all(*, now: datetime) -> int:
@@ -127,66 +142,82 @@ def _run_told(market_id: int, *, now: datetime) -> int:
 
 def run(*, market_id: int, now: datetime) -> Scanned:
     """Judge every closed candle of one market that has not been judged yet, oldest first."""
-    market = Market.objects.get(pk=market_id)
-    if market.newest_ms is None:
+    found = rows.query(_NEWEST, (market_id,))
+    if not found:
+        raise Market.DoesNotExist(f"there is no market with the id {market_id}")
+    ((source, newest_ms),) = found
+    if newest_ms is None:
         return Scanned()
     judged = 0
     made: list[int] = []
-    for desk in _desks(market, now=now):
-        for open_ms in _late(desk):
-            window = candle_store.window(market.pk, until_ms=open_ms + 1, bars=desk.strategy.warm_up)
-            judged += _judge(desk, window, len(window) - 1, now=now).judged
-        bars = _bars(desk)
+    for place in _places(market_id, source, newest_ms, now=now):
+        for open_ms in _late(place):
+            window = candle_store.window(market_id, until_ms=open_ms + 1, bars=place.strategy.warm_up)
+            judged += _judge(place, window, len(window) - 1, now=now).judged
+        bars = _bars(place)
         if bars is None:
             continue
         candles, first = bars
-        done = _judge(desk, candles, first, now=now)
+        done = _judge(place, candles, first, now=now)
         judged += done.judged
         made += done.signals
     return Scanned(judged=judged, signals=tuple(made))
 
 
-def _late(desk: _Desk) -> list[int]:
+def _late(place: _Place) -> list[int]:
     """Openings of one-minute candles of the last hour that were stored after a newer one had been judged."""
-    if desk.last_ms is None or desk.strategy.timeframe != "1m":
+    if place.last_ms is None or place.strategy.timeframe != "1m":
         return []
-    market_id = desk.market.pk
-    slot = (desk.account.pk, market_id, desk.strategy.name, desk.strategy.timeframe)
-    hour = (candle_id(market_id, desk.last_ms - LATE_MS), candle_id(market_id, desk.last_ms))
+    market_id = place.market_id
+    slot = (place.account_id, market_id, place.strategy.name, place.strategy.timeframe)
+    hour = (candle_id(market_id, place.last_ms - LATE_MS), candle_id(market_id, place.last_ms))
     return [open_ms for (open_ms,) in rows.query(_LATE, (*hour, *slot, *slot))]
 
 
-def _desks(market: Market, *, now: datetime) -> list[_Desk]:
+def _places(market_id: int, source: str, newest_ms: int, *, now: datetime) -> list[_Place]:
     """Every account and enabled strategy that judges this market, and how far each has come."""
-    accounts = Account.objects.filter(source=market.source)
-    names = [name for (name,) in rows.query(_SWITCHED_ON)]
-    return [_of(account, ALL[name], market, now=now) for account in accounts for name in names if name in ALL]
+    accounts = [account_id for (account_id,) in rows.query(_ACCOUNTS, (source,))]
+    names = [name for (name,) in rows.query(_SWITCHED_ON) if name in ALL]
+    return [
+        _of(account_id, ALL[name], market_id, newest_ms, now=now) for account_id in accounts for name in names
+    ]
 
 
-def _of(account: Account, strategy: Strategy, market: Market, *, now: datetime) -> _Desk:
-    slot = (account.pk, market.pk, strategy.name, strategy.timeframe)
+def _of(account_id: int, strategy: Strategy, market_id: int, newest_ms: int, *, now: datetime) -> _Place:
+    slot = (account_id, market_id, strategy.name, strategy.timeframe)
     ((last,),) = rows.query(_NEWEST_SLOT, slot)
     length = timeframe_ms(strategy.timeframe)
-    # A newcomer judges the bar that has just closed, so that a first start says something at once, and what
-    # closes from then on; older history is not made up for.
-    began = max(ms_from_utc(account.created_at) - length, ms_from_utc(now) - NEWCOMER_MS)
-    judged_to = last + length if last is not None else began - length + 1
-    return _Desk(account=account, strategy=strategy, market=market, judged_to_ms=judged_to, last_ms=last)
+    if last is not None:
+        judged_to = last + length
+    else:
+        # A newcomer judges the bar that has just closed, so that a first start says something at once, and what
+        # closes from then on; older history is not made up for.
+        created_at = Account.objects.values_list("created_at", flat=True).get(pk=account_id)
+        began = max(ms_from_utc(created_at) - length, ms_from_utc(now) - NEWCOMER_MS)
+        judged_to = began - length + 1
+    return _Place(
+        account_id=account_id,
+        market_id=market_id,
+        strategy=strategy,
+        judged_to_ms=judged_to,
+        last_ms=last,
+        newest_ms=newest_ms,
+    )
 
 
-def _bars(desk: _Desk) -> tuple[Candles, int] | None:
+def _bars(place: _Place) -> tuple[Candles, int] | None:
     """The bars needed, and the index of the first unjudged one; None when no bar is due."""
-    end_ms = (desk.market.newest_ms or 0) + MINUTE_MS
-    length = timeframe_ms(desk.strategy.timeframe)
-    judged_to = desk.judged_to_ms
+    end_ms = place.newest_ms + MINUTE_MS
+    length = timeframe_ms(place.strategy.timeframe)
+    judged_to = place.judged_to_ms
     while judged_to + length <= end_ms:
         backlog = min((end_ms - judged_to) // length + 1, MOST_BARS)
         until_ms = min(judged_to + backlog * length, end_ms)
         candles = candle_store.window(
-            desk.market.pk,
+            place.market_id,
             until_ms=until_ms,
-            bars=desk.strategy.warm_up + backlog,
-            timeframe=desk.strategy.timeframe,
+            bars=place.strategy.warm_up + backlog,
+            timeframe=place.strategy.timeframe,
         )
         first = int(candles.open_ms.searchsorted(judged_to))
         if first < len(candles):
@@ -196,13 +227,13 @@ def _bars(desk: _Desk) -> tuple[Candles, int] | None:
     return None
 
 
-def _judge(desk: _Desk, candles: Candles, first: int, *, now: datetime) -> Scanned:
+def _judge(place: _Place, candles: Candles, first: int, *, now: datetime) -> Scanned:
     """Judge the bars from index ``first`` on, in order; plain reasons are stored together, signals one by one."""
     reasons: list[Scan] = []
     made: list[int] = []
     for index in range(first, len(candles)):
-        judgement = _ask(desk.strategy, candles, index)
-        slot = _slot(desk, int(candles.open_ms[index]), judgement, now=now)
+        judgement = _ask(place.strategy, candles, index)
+        slot = _slot(place, int(candles.open_ms[index]), judgement, now=now)
         if judgement.side is None:
             reasons.append(slot)
             if len(reasons) == MOST_REASONS:
@@ -212,7 +243,7 @@ def _judge(desk: _Desk, candles: Candles, first: int, *, now: datetime) -> Scann
         # Stored before the signal: the newest stored slot says how far this desk has judged.
         _store_reasons(reasons)
         reasons = []
-        signal_id = _signal(desk, slot, judgement, _window(desk.strategy, candles, index), now=now)
+        signal_id = _signal(place, slot, judgement, _window(place.strategy, candles, index), now=now)
         if signal_id is not None:
             made.append(signal_id)
     _store_reasons(reasons)
@@ -252,12 +283,12 @@ def _ask(strategy: Strategy, candles: Candles, index: int) -> Judgement:
         return Judgement(side=None, reason=STRATEGY_ERROR, note=f"{type(error).__name__}: {error}")
 
 
-def _slot(desk: _Desk, open_ms: int, judgement: Judgement, *, now: datetime) -> Scan:
+def _slot(place: _Place, open_ms: int, judgement: Judgement, *, now: datetime) -> Scan:
     return Scan(
-        account=desk.account,
-        market=desk.market,
-        strategy=desk.strategy.name,
-        timeframe=desk.strategy.timeframe,
+        account_id=place.account_id,
+        market_id=place.market_id,
+        strategy=place.strategy.name,
+        timeframe=place.strategy.timeframe,
         open_ms=open_ms,
         judged_at=now,
         reason=judgement.reason if judgement.side is None else SIGNAL,
@@ -265,11 +296,16 @@ def _slot(desk: _Desk, open_ms: int, judgement: Judgement, *, now: datetime) -> 
     )
 
 
-def _signal(desk: _Desk, slot: Scan, judgement: Judgement, window: Candles, *, now: datetime) -> int | None:
+def _signal(place: _Place, slot: Scan, judgement: Judgement, window: Candles, *, now: datetime) -> int | None:
     """Ask the gate and store scan, signal, outcome, intent and event in one transaction.
 
     None when the slot has its result already: the unique keys say so and nothing happens.
     """
+    desk = _Desk(
+        account=Account.objects.select_related("programme__profile").get(pk=place.account_id),
+        strategy=place.strategy,
+        market=Market.objects.get(pk=place.market_id),
+    )
     view = risk.view_of(desk.account)
     draft = _draft(desk, slot, judgement, window)
     gap = candle_store.has_gap(desk.market.pk, int(window.open_ms[0]), int(window.open_ms[-1]) + MINUTE_MS)
@@ -279,8 +315,8 @@ def _signal(desk: _Desk, slot: Scan, judgement: Judgement, window: Candles, *, n
             signal = _store(desk, slot, draft, judgement, decision, now=now)
     except IntegrityError:
         if Scan.objects.filter(
-            account=slot.account,
-            market=slot.market,
+            account_id=slot.account_id,
+            market_id=slot.market_id,
             strategy=slot.strategy,
             timeframe=slot.timeframe,
             open_ms=slot.open_ms,
