@@ -1,0 +1,178 @@
+"""A second way to walk a path and to read a day: slow, in exact fractions, sharing no code with the product.
+
+Only the words of a programme and the fields of a day are the product's; every rule is written here again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction as F
+
+from trading.core.own_trades import OwnDay, OwnTrade
+from trading.core.pass_paths import Standing
+from trading.core.programme import Programme
+
+
+def grouped(days: Sequence[OwnDay]) -> list[list[OwnDay]]:
+    """Days linked by something held over midnight."""
+    found: list[list[OwnDay]] = [[]]
+    for day in days:
+        found[-1].append(day)
+        if not day.carried:
+            found.append([])
+    assert not found[-1]
+    return found[:-1]
+
+
+@dataclass
+class Life:
+    """An account on its way, in exact money."""
+
+    initial: F
+    balance: F
+    peak_balance: F
+    peak_equity: F
+    best: F
+    profit: F
+    traded: int
+
+
+def path(
+    days: Sequence[OwnDay],
+    draws: Sequence[int],
+    *,
+    programme: Programme,
+    standing: Standing,
+    initial: F,
+    scale: F,
+    lock: bool,
+) -> tuple[str, int]:
+    """How one path ends ("" undecided, "pass", "lock", "daily", "total") and on which day, counted from 1."""
+    whole = grouped(days)
+    life = Life(
+        initial=initial,
+        balance=F(standing.balance),
+        peak_balance=F(standing.peak_balance),
+        peak_equity=max(F(standing.peak_equity), F(standing.balance)),
+        best=F(standing.best_day),
+        profit=F(standing.profitable),
+        traded=standing.trading_days,
+    )
+    waiting: list[OwnDay] = []
+    for number, draw in enumerate(draws):
+        waiting = waiting or list(whole[draw])
+        day = waiting.pop(0)
+        # 00:00: what the day begins with.
+        life.peak_balance = max(life.peak_balance, life.balance)
+        end = stopped(life, day, programme, scale, lock)
+        if end:
+            return end, number + 1
+        # 24:00: what it ends with.
+        result = F(day.net) * scale
+        life.peak_equity = max(life.peak_equity, life.balance + F(day.high) * scale)
+        life.balance += result
+        life.traded += day.opened > 0
+        if result > 0:
+            life.best, life.profit = max(life.best, result), life.profit + result
+        if not waiting and passed(life, programme):
+            return "pass", number + 1
+    return "", 0
+
+
+def stopped(life: Life, day: OwnDay, programme: Programme, scale: F, lock: bool) -> str:
+    """What ends the path on this day at its worst, "" when nothing does."""
+    low, high, fall = F(day.low) * scale, F(day.high) * scale, F(day.fall) * scale
+    limit = life.initial * F(programme.total_loss)
+    intraday = programme.total_loss_mode.value == "trailing_intraday"
+    daily_floor = floor_of_the_day(life, day, programme, scale)
+    total_floor = floor_in_all(life, programme, limit)
+    counted = low if programme.daily_counts_open else F(day.low_balance) * scale
+    broken = []
+    if life.balance + counted < daily_floor:
+        broken.append((daily_floor, 1, "daily"))
+    if life.balance + low < total_floor or (intraday and fall > limit):
+        highest = max(total_floor, life.balance + high - limit) if intraday else total_floor
+        broken.append((highest, 0, "total"))
+    if broken:
+        return max(broken)[2]
+    used = limit - (life.balance + low - total_floor)
+    if intraday:
+        used = max(used, fall)
+    return "lock" if lock and used * 5 >= limit * 4 else ""
+
+
+def floor_of_the_day(life: Life, day: OwnDay, programme: Programme, scale: F) -> F:
+    reference = life.balance
+    if programme.daily_reference.value in ("equity", "higher"):
+        reference += F(day.start_high) * scale
+    basis = life.initial if programme.daily_basis.value == "initial" else reference
+    return reference - basis * F(programme.daily_loss)
+
+
+def floor_in_all(life: Life, programme: Programme, limit: F) -> F:
+    mode = programme.total_loss_mode.value
+    if mode == "static":
+        return life.initial - limit
+    if mode == "trailing_intraday":
+        return max(life.initial, life.peak_equity) - limit
+    trailed = max(life.initial, life.peak_balance) - limit
+    return min(trailed, life.initial) if mode == "trailing_locked" else trailed
+
+
+def passed(life: Life, programme: Programme) -> bool:
+    if programme.profit_target is None:
+        return False
+    fair = programme.best_day_share is None or life.best <= F(programme.best_day_share) * life.profit
+    reached = life.balance > life.initial * (1 + F(programme.profit_target))
+    return reached and fair and life.traded >= programme.min_trading_days
+
+
+def day_as_it_may_have_been(
+    trades: Sequence[OwnTrade], bounds: tuple[datetime, datetime]
+) -> dict[str, F | int | bool]:
+    """One day by looking at every instant at which anything happens, with whoever is open then."""
+    start, end = bounds
+    before = sum((one.amount for t in trades for one in t.bookings if one.at < start), 0)
+    instants = {start}
+    for trade in trades:
+        instants |= {trade.opened_at, trade.closed_at, *(one.at for one in trade.bookings)}
+    lows, highs, falls = [F(0)], [F(0)], [F(0)]
+    for instant in sorted(at for at in instants if start <= at < end):
+        low = high = F(-before)
+        for trade in trades:
+            if trade.closed_at < instant:
+                low, high = low + F(trade.net), high + F(trade.net)
+            elif trade.opened_at <= instant:
+                low, high = low - F(trade.depth), high + F(trade.height)
+        lows.append(low)
+        highs.append(high)
+        falls.append(max(highs) - low)
+        # Just after: who ended here is gone.
+        left = F(-before)
+        for trade in trades:
+            if trade.closed_at <= instant:
+                left += F(trade.net)
+            elif trade.opened_at <= instant:
+                left -= F(trade.depth)
+        lows.append(left)
+    deals = sorted((one.at, one.amount) for t in trades for one in t.bookings if start <= one.at < end)
+    running, lowest = F(0), F(0)
+    for _, amount in deals:
+        running += F(amount)
+        lowest = min(lowest, running)
+    return {
+        "net": running,
+        "low": min(lows),
+        "high": max(highs),
+        "low_balance": lowest,
+        "fall": max(falls),
+        "opened": sum(start <= t.opened_at < end for t in trades),
+        "closed": sum(start <= t.closed_at < end for t in trades),
+        "carried": any(t.opened_at < end <= t.closed_at for t in trades),
+    }
+
+
+def every_day(trades: Sequence[OwnTrade], first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -1,0 +1,373 @@
+"""Paths walked against floors: every one as a slow second walk finds it, and as the theory of ruin says."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal as D
+from fractions import Fraction as F
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core import pass_oracle
+from trading.core import pass_paths
+from trading.core.own_trades import OwnDay
+from trading.core.pass_paths import Standing, Table
+from trading.core.programme import (
+    PROFILES,
+    DailyBasis,
+    DailyReference,
+    Programme,
+    TotalLossMode,
+    profile,
+)
+
+TWO_STEP, ONE_STEP, GENERIC = PROFILES[0], profile("ftmo-1-step-challenge"), profile("generic")
+INITIAL = D(100000)
+FRESH = Standing(balance=INITIAL, peak_balance=INITIAL, peak_equity=INITIAL)
+EVERY_SWITCH = [
+    replace(
+        TWO_STEP,
+        name="-".join((mode, basis, reference, "open" if counts else "closed")),
+        total_loss_mode=mode,
+        daily_basis=basis,
+        daily_reference=reference,
+        daily_counts_open=counts,
+        best_day_share=share,
+        min_trading_days=days,
+    )
+    for (mode, basis, reference, counts), (share, days) in zip(
+        product(TotalLossMode, DailyBasis, DailyReference, (True, False)),
+        [(D("0.5"), 0), (None, 4), (D("0.4"), 3)] * 16,
+        strict=True,
+    )
+]
+# Forty-eight switches share the examples that one property has.
+FEW = settings(max_examples=max(settings.default.max_examples // 10, 8))
+NAMES = ["undecided", "pass", "lock", "daily", "total"]
+
+
+def day(net: str, low: str | None = None, **changes: Any) -> OwnDay:
+    """A day that closed with ``net``; its low is its result or the start unless named."""
+    result = D(net)
+    down = min(result, D(0)) if low is None else D(low)
+    up = max(result, D(0))
+    return OwnDay(
+        **{
+            "day": date(2026, 11, 2),
+            "net": result,
+            "low": down,
+            "high": up,
+            "low_balance": min(result, D(0)),
+            "fall": up - down,
+            "start_high": D(0),
+            "opened": 1,
+            "closed": 1,
+            "carried": False,
+            **changes,
+        }
+    )
+
+
+def walked(
+    days: list[OwnDay],
+    draws: np.ndarray,
+    *,
+    programme: Programme = TWO_STEP,
+    standing: Standing = FRESH,
+    scale: str = "1",
+    lock: bool = True,
+    module: ModuleType = pass_paths,
+) -> list[tuple[str, int]]:
+    """How each path ends in the product's words, and on which day."""
+    table = module.Table.of(days, initial=INITIAL, scale=D(scale))
+    rules = module.Rules.of(programme, lock=lock)
+    ends, on = module.walk(table, rules, standing, initial=INITIAL, draws=draws)
+    return [(NAMES[end], int(number)) for end, number in zip(ends, on, strict=True)]
+
+
+def by_the_oracle(
+    days: list[OwnDay],
+    draws: np.ndarray,
+    *,
+    programme: Programme = TWO_STEP,
+    standing: Standing = FRESH,
+    scale: str = "1",
+    lock: bool = True,
+) -> list[tuple[str, int]]:
+    found = []
+    for column in draws.T:
+        end, on = pass_oracle.path(
+            days,
+            [int(one) for one in column],
+            programme=programme,
+            standing=standing,
+            initial=F(INITIAL),
+            scale=F(scale),
+            lock=lock,
+        )
+        found.append((end or "undecided", on))
+    return found
+
+
+def ending(*days: OwnDay, **changes: Any) -> tuple[str, int]:
+    """How the one path ends that lives through these days in their order, each once."""
+    draws = np.arange(len(days), dtype=np.uint16)[:, None]
+    return walked(list(days), draws, **changes)[0]
+
+
+# -- one path, by hand ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "end"), [("-5000", ("undecided", 0)), ("-5000.01", ("daily", 1)), ("-10000.01", ("daily", 1))]
+)
+def test_the_daily_floor_is_strict_and_reached_before_the_total_one(low: str, end: tuple[str, int]) -> None:
+    assert ending(day("100", low), lock=False) == end
+
+
+def test_the_daily_floor_hangs_on_the_days_first_balance() -> None:
+    rising = [day("4000"), day("0", "-5000")]
+    assert ending(*rising, lock=False) == ("undecided", 0)
+    assert ending(day("4000"), day("0", "-5000.01"), lock=False) == ("daily", 2)
+
+
+@pytest.mark.parametrize(
+    ("low", "lock", "end"),
+    [
+        ("-3999.99", True, ("undecided", 0)),
+        pytest.param("-4000", True, ("lock", 2), id="80 % of the total limit is our lock"),
+        ("-4000", False, ("undecided", 0)),
+    ],
+)
+def test_our_lock_ends_a_path_at_80_percent_of_the_total_limit(
+    low: str, lock: bool, end: tuple[str, int]
+) -> None:
+    assert ending(day("-4000"), day("0", low), lock=lock) == end
+
+
+@pytest.mark.parametrize(("low", "end"), [("-2000", ("undecided", 0)), ("-2000.01", ("total", 3))])
+def test_the_total_floor_is_strict(low: str, end: tuple[str, int]) -> None:
+    assert ending(day("-4000"), day("-4000"), day("0", low), lock=False) == end
+
+
+def test_a_day_that_jumps_over_our_lock_is_a_breach() -> None:
+    assert ending(day("-4000"), day("-3000"), day("0", "-4000")) == ("total", 3)
+
+
+def test_v7_the_target_must_be_exceeded_after_four_trading_days() -> None:
+    exact = [day("2500")] * 4
+    assert ending(*exact) == ("undecided", 0)
+    assert ending(*exact, day("0.01")) == ("pass", 5)
+    assert ending(day("9000"), day("1000.01"), day("0"), day("0")) == ("pass", 4)
+    idle = day("0", opened=0)
+    assert ending(day("9000"), day("1000.01"), idle, idle, day("0"), day("0")) == ("pass", 6)
+
+
+def test_trading_days_and_results_so_far_count() -> None:
+    later = replace(FRESH, trading_days=3)
+    assert ending(day("10000.01"), standing=later) == ("pass", 1)
+    # 1-Step: 6,000 of 12,000 is half; the 1,000 that came before were other days.
+    before = replace(FRESH, balance=D(101000), best_day=D(1000), profitable=D(1000))
+    assert ending(day("6000"), day("3000.01"), programme=ONE_STEP, standing=before) == ("undecided", 0)
+    assert ending(day("6000"), day("5000"), programme=ONE_STEP, standing=before) == ("pass", 2)
+
+
+def test_v10_more_on_other_days_opens_the_gate() -> None:
+    days = [day("6000"), day("3000"), day("-1000"), day("2500")]
+    assert ending(*days, programme=ONE_STEP) == ("undecided", 0)
+    assert ending(*days, day("499.99"), programme=ONE_STEP) == ("undecided", 0)
+    assert ending(*days, day("500"), programme=ONE_STEP) == ("pass", 5)
+
+
+def test_v6_the_total_floor_of_the_one_step_trails_midnights() -> None:
+    # 104,000 at midnight: the floor is 94,000. 103,000 does not lower it.
+    days = [day("4000"), day("-1000"), day("-2500"), day("-2500")]
+    assert ending(
+        *days, day("0", "-4000"), programme=replace(ONE_STEP, daily_loss=D("0.05")), lock=False
+    ) == (
+        "undecided",
+        0,
+    )
+    assert ending(
+        *days, day("0", "-4000.01"), programme=replace(ONE_STEP, daily_loss=D("0.05")), lock=False
+    ) == ("total", 5)
+
+
+def test_a_trailing_floor_that_locks_stops_at_the_initial_balance() -> None:
+    locked = replace(GENERIC, total_loss_mode=TotalLossMode.TRAILING_LOCKED, daily_loss=D("0.9"))
+    assert ending(day("30000"), day("0", "-30000"), programme=locked, lock=False) == ("undecided", 0)
+    assert ending(day("30000"), day("0", "-30000.01"), programme=locked, lock=False) == ("total", 2)
+
+
+def test_an_intraday_peak_counts_at_once_and_stays() -> None:
+    intraday = replace(GENERIC, total_loss_mode=TotalLossMode.TRAILING_INTRADAY, daily_loss=D("0.9"))
+    up_and_down = day("0", "0", high=D(10000), fall=D(10000))
+    assert ending(up_and_down, programme=intraday, lock=False) == ("undecided", 0)
+    assert ending(replace(up_and_down, fall=D("10000.01")), programme=intraday, lock=False) == ("total", 1)
+    assert ending(up_and_down, day("0", "-0.01"), programme=intraday, lock=False) == ("total", 2)
+    assert ending(replace(up_and_down, fall=D(8000)), programme=intraday) == ("lock", 1)
+
+
+def test_days_of_one_block_follow_each_other_and_the_target_waits_for_their_end() -> None:
+    two = [day("10000.01", carried=True, opened=1), day("-20", opened=0)]
+    ready = replace(FRESH, trading_days=9)
+    draws = np.zeros((2, 1), dtype=np.uint16)
+    assert walked(two, draws, standing=ready) == [("undecided", 0)]
+    two[1] = replace(two[1], net=D(0))
+    assert walked(two, draws, standing=ready) == [("pass", 2)]
+
+
+def test_the_first_end_of_a_path_is_its_only_one() -> None:
+    days = [day("-8000", "-8000"), day("30000")]
+    draws = np.array([[0], [1], [1], [1], [1], [1], [1], [1], [1], [1]], dtype=np.uint16)
+    quiet = replace(TWO_STEP, daily_loss=D("0.5"))
+    assert walked(days, draws, programme=quiet) == [("lock", 1)]
+
+
+@pytest.mark.parametrize("scale", ["NaN", "-1", "Infinity"])
+def test_a_scale_that_is_none_is_an_error(scale: str) -> None:
+    with pytest.raises(ValueError, match="scale"):
+        Table.of([day("1")], initial=INITIAL, scale=D(scale))
+
+
+def test_what_does_not_fit_a_unit_is_rounded_to_the_unsafe_side() -> None:
+    third = Table.of([day("-0.01"), day("0.01", "-0.01")], initial=D(300000), scale=D(1))
+    assert third.net.tolist() == [-4, 3]
+    assert third.low.tolist() == [-4, -4]
+    assert third.fall.tolist() == [4, 7]
+
+
+# -- against the oracle -----------------------------------------------------------------------
+
+
+@st.composite
+def _days(draw: st.DrawFn) -> list[OwnDay]:
+    """Eight to twelve days on a lattice of 500, so that floors and targets are met exactly; some are held over."""
+    found = []
+    for number in range(draw(st.integers(8, 12))):
+        net = 500 * draw(st.integers(-5, 6))
+        low = min(net, 0) - 500 * draw(st.sampled_from([0, 0, 1, 2, 4, 7]))
+        high = max(net, 0) + 500 * draw(st.sampled_from([0, 0, 1, 3]))
+        found.append(
+            day(
+                str(net),
+                str(low),
+                high=D(high),
+                low_balance=D(min(net, 0) - 500 * draw(st.sampled_from([0, 0, 1]))),
+                fall=D(draw(st.sampled_from([high - low, max(high, -low, net - low)]))),
+                start_high=D(500 * draw(st.sampled_from([0, 0, 0, 1, 2]))),
+                opened=draw(st.integers(0, 2)),
+                day=date(2026, 11, 2) + timedelta(days=number),
+                carried=draw(st.sampled_from([False, False, False, True])),
+            )
+        )
+    return [*found[:-1], replace(found[-1], carried=False)]
+
+
+@st.composite
+def _standing(draw: st.DrawFn) -> Standing:
+    """An account somewhere on its way, half of the time within a day of a floor or of the target."""
+    near = draw(st.booleans())
+    balance = draw(st.sampled_from([91000, 92500, 94000, 108500, 110000])) if near else 100000
+    peak = max(balance, 100000) + 500 * draw(st.integers(0, 8))
+    best = 500 * draw(st.integers(0, 6))
+    return Standing(
+        balance=D(balance),
+        peak_balance=D(peak),
+        peak_equity=D(peak + 500 * draw(st.integers(0, 2))),
+        trading_days=draw(st.integers(0, 5)),
+        best_day=D(best),
+        profitable=D(best + 500 * draw(st.integers(0, 6))),
+    )
+
+
+def drawn(days: list[OwnDay], seed: int, *, paths: int = 16, horizon: int = 32) -> np.ndarray:
+    size = sum(1 for one in days if not one.carried)
+    return np.random.default_rng(seed).integers(0, size, size=(horizon, paths), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("programme", EVERY_SWITCH, ids=lambda p: p.name)
+def test_every_path_ends_as_the_oracle_says_under_every_switch(programme: Programme) -> None:
+    @FEW
+    @given(days=_days(), standing=_standing(), seed=st.integers(0, 2**32), lock=st.booleans())
+    def check(days: list[OwnDay], standing: Standing, seed: int, lock: bool) -> None:
+        draws = drawn(days, seed)
+        for scale in ("1", "0.5", "2"):
+            given_ = {"programme": programme, "standing": standing, "scale": scale, "lock": lock}
+            assert walked(days, draws, **given_) == by_the_oracle(days, draws, **given_)
+
+    check()
+
+
+@FEW
+@given(days=_days(), seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("programme", PROFILES, ids=lambda p: p.name)
+def test_every_path_ends_as_the_oracle_says_in_every_programme(
+    programme: Programme, days: list[OwnDay], seed: int
+) -> None:
+    draws = drawn(days, seed, horizon=60)
+    assert walked(days, draws, programme=programme) == by_the_oracle(days, draws, programme=programme)
+
+
+def _changed(old: str, new: str) -> ModuleType:
+    """The product's module with one place of its source changed."""
+    source = Path(str(pass_paths.__file__)).read_text(encoding="utf-8")
+    assert source.count(old) == 1, f"{source.count(old)} places {old!r}"
+    module = ModuleType("tests_pass_paths_changed")
+    sys.modules[module.__name__] = module
+    exec(compile(source.replace(old, new), "changed", "exec"), module.__dict__)  # noqa: S102
+    return module
+
+
+@pytest.fixture
+def forget() -> Iterator[None]:
+    yield
+    sys.modules.pop("tests_pass_paths_changed", None)
+
+
+CONTROLS = [
+    ("return np.where(alone, _ALWAYS, table.low)", "return table.low"),
+    ("daily = start + self._counted(rows) < daily_floor", "daily = start + self._counted(rows) <= daily_floor"),
+    ("daily = start + self._counted(rows) < daily_floor", "daily = start + table.net[rows] < daily_floor"),
+    ("limit: np.ndarray | int = self.daily_limit", "limit: np.ndarray | int = self.total_limit"),
+    ("daily & (~total | (daily_floor >= total_floor))", "daily & ~total"),
+    ("total = worst < total_floor", "total = worst <= total_floor"),
+    ("met = balance > rules.target", "met = balance >= rules.target"),
+    ("np.maximum(state[\"peak\"], start, out=state[\"peak\"])", "pass"),
+    ("fresh = self.ends[ids] == End.UNDECIDED", "fresh = self.ends[ids] >= End.UNDECIDED"),
+    ("np.where(ended, -1, rows)", "np.where(ended, -1, -1)"),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("forget")
+@pytest.mark.parametrize(("old", "new"), CONTROLS, ids=lambda text: text[:40])
+def test_a_product_with_one_line_changed_differs_from_the_oracle(old: str, new: str) -> None:
+    module = _changed(old, new)
+    differs = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        days = [
+            day(
+                str(500 * int(rng.integers(-5, 7))),
+                str(-500 * int(rng.integers(5, 13))),
+                day=date(2026, 11, 2) + timedelta(days=number),
+                carried=number % 4 == 1,
+            )
+            for number in range(12)
+        ]
+        draws = drawn(days, seed)
+        for programme in (TWO_STEP, replace(ONE_STEP, daily_loss=D("0.05"))):
+            for lock in (True, False):
+                given_: dict[str, Any] = {"programme": programme, "lock": lock}
+                expected = by_the_oracle(days, draws, **given_)
+                assert walked(days, draws, **given_) == expected, "the product itself agrees"
+                differs += walked(days, draws, module=module, **given_) != expected
+    assert differs
