@@ -6,11 +6,13 @@ Clocks go forward at 01:00 UTC on the last Sunday of March and back at 01:00 UTC
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
+@lru_cache
 def last_sunday(year: int, month: int) -> date:
     """The last Sunday of a month of 31 days."""
     last = date(year, month, 31)

@@ -140,14 +140,14 @@ class _Account:
             raise ValueError("a history has one start")
         if aware("at", event.at) < self.at:
             raise ValueError(f"events must be in order of time: {event.at} lies before {self.at}")
-        # A mark at midnight says what holds at that instant; before anything else the held values count.
-        while self.reset < event.at or (self.reset == event.at and not isinstance(event, Mark)):
+        # A mark at midnight says what holds at that instant, whatever else bears the same time.
+        while self.reset < event.at or (self.reset == event.at and isinstance(event, Paid)):
             self.begin_day()
             yield self.look(self.at)
         if isinstance(event, Mark):
             yield self.mark(event)
         elif isinstance(event, Opened):
-            self.opened.add(self.day)
+            self.opened.add(self.programme.clock.day(event.at))
         else:
             self.pay(finite("amount", event.amount))
         self.at = event.at
