@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
 
 import pytest
 
-from tests.core.worlds import BTC, INSTRUMENTS, LIMITS, account, day, pending, position
+from tests.core.worlds import BTC, INSTRUMENTS, LIMITS, TWO_STEP, account, day, pending, position
+from trading.core.exits import falls_at_stops
 from trading.core.headroom import Headroom, level_of
+from trading.core.programme import DailyReference, TotalLossMode
 from trading.core.types import Level, Side
 
 Make = Callable[..., Headroom]
@@ -200,6 +202,8 @@ def test_minutes_to_the_reset(make_headroom: Make, now: str, minutes: int) -> No
 
 
 NOT_MONEY = [D("NaN"), D("sNaN"), D("Infinity"), D("-Infinity"), None, "100000", 100000.0, True]
+TRAILS = replace(TWO_STEP, total_loss_mode=TotalLossMode.TRAILING_INTRADAY)
+BY_EQUITY = replace(TWO_STEP, daily_reference=DailyReference.EQUITY)
 BROKEN: list[dict[str, Any]] = [
     *({"account": replace(account(), balance=bad)} for bad in [*NOT_MONEY, D(-1), D(0)]),
     *({"account": replace(account(), equity=bad)} for bad in [*NOT_MONEY, D(-1)]),
@@ -215,10 +219,29 @@ BROKEN: list[dict[str, Any]] = [
     *({"position": {"profit": bad}} for bad in NOT_MONEY),
     *({"position": {"swap": bad}} for bad in NOT_MONEY),
     *({"position": {"side": bad}} for bad in [None, "up", 1]),
-    *({"position": {"symbol": bad}} for bad in [None, "DOGE-USD"]),
+    *({"position": {"symbol": bad}} for bad in [None, "DOGE-USD", ["BTC-USD"]]),
+    *({"account": replace(account(), positions=bad)} for bad in [None, [], "", {}, (None,), ("T-1",)]),
+    *({"day": bad} for bad in [None, replace(day(), peak_balance=None)]),
+    *({"programme": bad} for bad in [None, replace(TRAILS, total_loss_mode="other")]),
+    *({"programme": replace(TWO_STEP, daily_loss=bad)} for bad in [*NOT_MONEY, D(0), D("1.01"), D(-1)]),
+    *({"programme": replace(TWO_STEP, total_loss=bad)} for bad in [*NOT_MONEY, D(0), D("1.01"), D(-1)]),
+    *({"programme": replace(TWO_STEP, daily_counts_open=bad)} for bad in [None, 1, "no"]),
+    *({"programme": replace(TWO_STEP, daily_reference=bad)} for bad in [None, "mean"]),
+    *({"programme": replace(TWO_STEP, daily_basis=bad)} for bad in [None, "peak"]),
+    *({"programme": TRAILS, "day": replace(day(), peak_equity=bad)} for bad in [*NOT_MONEY, D(0), D(-1)]),
+    *({"programme": BY_EQUITY, "day": replace(day(), equity=bad)} for bad in [*NOT_MONEY, D(0), D(-1)]),
+    {"pending": None},
+    {"pending": (None,)},
+    {"instruments": None},
+    {"limits": None},
     *({"instruments": {"BTC-USD": replace(BTC, tick_size=bad)}} for bad in [*NOT_MONEY, D(0)]),
     *({"instruments": {"BTC-USD": replace(BTC, contract_size=bad)}} for bad in [*NOT_MONEY, D(0)]),
     *({"instruments": {"BTC-USD": replace(BTC, commission_rate=bad)}} for bad in [*NOT_MONEY, D(-1)]),
+    *({"instruments": {"BTC-USD": replace(BTC, spread_bp=bad)}} for bad in [*NOT_MONEY, D(-1), D(20000)]),
+    *({"instruments": {"BTC-USD": replace(BTC, slippage_bp=bad)}} for bad in [*NOT_MONEY, D(-1), D(10000)]),
+    *({"instruments": {"BTC-USD": replace(BTC, gap_buffer_bp=bad)}} for bad in [*NOT_MONEY, D(-1)]),
+    {"account": account(positions=(position(stop=D("0.004"), price=D("0.005")),))},
+    {"account": account(positions=(position(price=D("1E+999999")),))},
     {"now": datetime(2026, 11, 19, tzinfo=UTC).replace(tzinfo=None)},
     {"now": None},
 ]
@@ -229,7 +252,7 @@ def test_an_account_that_cannot_be_read_has_no_headroom(make_headroom: Make, bro
     world = {"account": account(positions=(position(),))} | broken
     if "position" in world:
         world["account"] = account(positions=(position(**world.pop("position")),))
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match=r"must |is known|is not a valid|cannot be read|leaves no price"):
         make_headroom(**world)
 
 
@@ -237,3 +260,100 @@ def test_a_level_needs_a_number() -> None:
     with pytest.raises(ValueError, match="must be"):
         level_of(D("NaN"), breach=False)
     assert level_of(D(0), breach=True) is Level.BREACH
+
+
+def test_a_blown_account_has_a_number_and_a_breach(make_headroom: Make) -> None:
+    """Equity 0 can be read: whoever sees it must be told, not stopped by an error."""
+    for programme in (TWO_STEP, TRAILS, BY_EQUITY):
+        room = make_headroom(programme=programme, account=account("100000", "0"))
+        assert (room.level, room.headroom, room.used_equity >= 1) == (Level.BREACH, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "counts"),
+    [pytest.param(61, False), pytest.param(60, True, id="from 60 minutes on"), pytest.param(0, True)],
+)
+def test_the_coming_floor_counts_during_the_last_hour(
+    make_headroom: Make, minutes: int, counts: bool
+) -> None:
+    """100,000 at midnight and 3,000 booked since: the floor will be 98,000, until then it is 95,000."""
+    now = datetime(2026, 11, 19, 23, 0, tzinfo=UTC) - timedelta(minutes=minutes, seconds=1)
+    room = make_headroom(account=account("103000"), now=now)
+    assert (room.minutes_to_reset, room.next_floor) == (minutes, 98000)
+    assert (room.floor, room.headroom) == ((98000, 5000) if counts else (95000, 8000))
+    assert room.used_daily == 0
+
+
+def test_gains_that_stops_secure_lift_the_coming_floor(make_headroom: Make) -> None:
+    """A winner stopped out before midnight leaves the loser alone against a higher floor."""
+    winner = position(ticket="w", lots=D(1), entry=D(90000), price=D(94000), stop=D(93000), profit=D(4000))
+    loser = position(ticket="l", lots=D(1), entry=D(90000), price=D(88000), stop=D(86000), profit=D(-2000))
+    free = {"BTC-USD": replace(BTC, commission_rate=D(0))}
+    limits = replace(LIMITS, gap_buffer_bp=D(0))
+    late = datetime(2026, 11, 19, 22, 50, tzinfo=UTC)
+    world = {
+        "instruments": free,
+        "limits": limits,
+        "account": account(equity="102000", positions=(winner, loser)),
+    }
+    room = make_headroom(now=late, **world)
+    assert (room.worst_case, room.next_floor, room.next_floor_at_stops) == (99000, 95000, 98000)
+    assert (room.floor, room.headroom) == (98000, 1000)
+    assert make_headroom(**world).headroom == 4000
+
+
+def test_where_open_profit_does_not_count_the_balance_is_judged(make_headroom: Make) -> None:
+    programme = replace(TWO_STEP, daily_counts_open=False)
+    held = position(lots=D(1), entry=D(90000), price=D(84000), stop=D(83900), profit=D(-6000))
+    room = make_headroom(programme=programme, account=account(equity="94000", positions=(held,)))
+    assert (room.breach, room.gone_daily) == ("", 6000)
+    assert room.used_equity == D("1.2")
+    assert room.level is Level.LOCKED
+    booked = make_headroom(programme=programme, account=account("94999.99", "101000"))
+    assert (booked.level, booked.breach) == (Level.BREACH, "daily")
+
+
+def test_gains_do_not_cover_losses_where_only_booked_money_counts(make_headroom: Make) -> None:
+    """The loser may close alone: the balance falls by its loss, whatever the winner would bring."""
+    programme = replace(TWO_STEP, daily_counts_open=False)
+    winner = position(ticket="w", lots=D(1), entry=D(90000), price=D(94000), stop=D(93000), profit=D(4000))
+    loser = position(ticket="l", lots=D(1), entry=D(90000), price=D(88000), stop=D(86000), profit=D(-2000))
+    free = {"BTC-USD": replace(BTC, commission_rate=D(0))}
+    limits = replace(LIMITS, gap_buffer_bp=D(0))
+    world = {
+        "instruments": free,
+        "limits": limits,
+        "account": account(equity="102000", positions=(winner, loser)),
+    }
+    assert make_headroom(**world).worst_case == 99000
+    assert make_headroom(programme=programme, **world).worst_case == 96000
+
+
+def test_a_peak_of_this_instant_lifts_a_floor_that_trails_equity(make_headroom: Make) -> None:
+    room = make_headroom(programme=TRAILS, account=account("100000", "107000"))
+    assert (room.total_floor, room.floor, room.to_total) == (97000, 97000, 10000)
+    seen = make_headroom(
+        programme=TRAILS, account=account("100000", "104000"), day=day(peak_equity=D(107000))
+    )
+    assert (seen.total_floor, seen.headroom) == (97000, 7000)
+
+
+def test_the_market_s_own_gap_buffer_counts_where_it_is_larger(make_headroom: Make) -> None:
+    held = account(positions=(position(),))
+
+    def fall(of_market: str, of_account: str) -> D:
+        return make_headroom(
+            account=held,
+            instruments={"BTC-USD": replace(BTC, gap_buffer_bp=D(of_market))},
+            limits=replace(LIMITS, gap_buffer_bp=D(of_account)),
+        ).at_stops
+
+    assert fall("25", "10") == fall("10", "25") == fall("25", "25") > fall("10", "10") == fall("0", "10")
+
+
+def test_one_position_s_fall_is_what_headroom_counts(make_headroom: Make) -> None:
+    held = (position(), position("ETH-USD", Side.SHORT, entry=D(3000), price=D(3010), stop=D(3060)))
+    held = (*held, position(ticket="naked", stop=None))
+    falls = falls_at_stops(held, INSTRUMENTS, LIMITS.gap_buffer_bp)
+    assert falls[2] == 0
+    assert sum(falls) == make_headroom(account=account(positions=held[:2])).at_stops

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from trading.core.exits import falls_at_stops
 from trading.core.guards import CENT, aware, finite, flag, not_negative, positive
 from trading.core.programme import (
     Programme,
     begin_day,
-    breach_of,
+    broken,
+    counted,
     daily_floor,
     daily_limit,
     effective_floor,
     total_floor,
     total_limit,
 )
+from trading.core.timeframes import DayClock
 from trading.core.types import (
     ZERO,
     AccountView,
@@ -163,18 +166,22 @@ def _held(positions: tuple[Position, ...], falls: list[Decimal]) -> _Held:
     if not isinstance(positions, tuple):
         # Whatever stands for "no answer" must not look like "no positions".
         raise ValueError(f"positions must be a tuple, was {positions!r}")
-    gains = losses = ZERO
+    total = gains = losses = ZERO
+    naked: list[str] = []
     for position, fall in zip(positions, falls, strict=True):
-        swap = position.swap
-        if type(swap) is not Decimal or not swap.is_finite():
+        profit, swap = position.profit, position.swap
+        if not (type(profit) is type(swap) is Decimal and profit.is_finite() and swap.is_finite()):
+            finite("profit", profit)
             finite("swap", swap)
-        result = position.profit + swap - fall
+        if position.stop is None:
+            naked.append(position.ticket)
+        total += fall
+        result = profit + swap - fall
         if result < ZERO:
             losses += result
         else:
             gains += result
-    naked = tuple(p.ticket for p in positions if p.stop is None)
-    return _Held(sum(falls, ZERO), losses, gains, naked)
+    return _Held(total, losses, gains, tuple(naked))
 
 
 def _room(
@@ -190,17 +197,18 @@ def _room(
     equity, balance = account.equity, positive("balance", account.balance)
     to_day, of_day = daily_floor(day, initial, programme), daily_limit(day, initial, programme)
     to_end, of_all = total_floor(day, initial, programme), total_limit(initial, programme)
-    next_floor = _next_floor(day, balance, equity, initial, programme)
-    worst, counted, booked = equity - held.falls - sum(coming), equity, balance + held.gains
+    worst, lowest, booked = equity - held.falls - sum(coming), equity, balance + held.gains
     if not flag("open profit counts", programme.daily_counts_open):
         worst = min(worst, balance + held.losses - sum(coming))
-        counted, booked = min(balance, equity), balance
-    at_most = _next_floor(day, booked, equity, initial, programme)
+        lowest, booked = min(balance, equity), balance
+    next_floor = _next_floor(day, balance, equity, initial, programme)
+    at_most = next_floor if booked == balance else _next_floor(day, booked, equity, initial, programme)
     floor = max(to_day, to_end, at_most) if minutes <= LAST_MINUTES else max(to_day, to_end)
     if held.naked:
         worst = min(worst, ZERO)
     used_daily, used_total = _used(to_day, worst, of_day), _used(to_end, worst, of_all)
-    breach = breach_of(balance=balance, equity=equity, day=day, initial=initial, programme=programme)
+    judged = counted(balance=balance, equity=equity, programme=programme)
+    breach = broken(daily=to_day, total=to_end, counted=judged, equity=equity)
     return Headroom(
         daily_floor=to_day,
         total_floor=to_end,
@@ -219,8 +227,8 @@ def _room(
         total_limit=of_all,
         used_daily=used_daily,
         used_total=used_total,
-        used_equity=max(_used(to_day, counted, of_day), _used(to_end, equity, of_all)),
-        gone_daily=max(to_day + of_day - counted, ZERO),
+        used_equity=max(_used(to_day, lowest, of_day), _used(to_end, equity, of_all)),
+        gone_daily=max(to_day + of_day - lowest, ZERO),
         breach=breach,
         level=level_of(max(used_daily, used_total), breach=bool(breach)),
         minutes_to_reset=minutes,
@@ -232,7 +240,7 @@ def with_peak(day: DayStart, equity: Decimal, programme: Programme) -> DayStart:
     """The day with the equity of this instant counted as a peak; an unknown peak stays unknown."""
     if not programme.watches_peak or day.peak_equity is None:
         return day
-    return replace(day, peak_equity=max(finite("highest equity", day.peak_equity), equity))
+    return replace(day, peak_equity=max(positive("highest equity", day.peak_equity), equity))
 
 
 def _next_floor(
@@ -258,11 +266,6 @@ def level_of(used: Decimal, *, breach: bool) -> Level:
     return Level.AMBER if share >= AMBER_FROM else Level.GREEN
 
 
-def fall_at_stop(position: Position, instruments: Mapping[str, Instrument], limits: Limits) -> Decimal:
-    """How much further equity falls when this position is closed at its stop, at least 0; 0 without a stop."""
-    return falls_at_stops((position,), instruments, limits.gap_buffer_bp)[0]
-
-
 def _pending(pending: Sequence[Pending]) -> tuple[Decimal, Decimal]:
     """The full risk of orders on their way, and of those whose outcome is unknown."""
     known = unknown = ZERO
@@ -280,4 +283,11 @@ def _used(floor: Decimal, worst: Decimal, limit: Decimal) -> Decimal:
 
 
 def _minutes(now: datetime, programme: Programme) -> int:
-    return int((programme.clock.next_reset(now) - now).total_seconds() // 60)
+    clock = programme.clock
+    return (_ends_at(clock, clock.day(now)) - now) // timedelta(minutes=1)
+
+
+@lru_cache(maxsize=64)
+def _ends_at(clock: DayClock, day: date) -> datetime:
+    """When a prop-firm day ends; asked at every look, the same for a whole day."""
+    return clock.bounds(day)[1]
