@@ -73,6 +73,43 @@ def test_smallest_takes_the_smallest_volume_when_it_fits() -> None:
     assert sized("50000", smallest=True).capped_by == ""
 
 
+@pytest.mark.parametrize(
+    ("caps", "lots", "by"),
+    [
+        pytest.param({"margin": "0.75"}, "0.75", "", id="a cap that just fits caps nothing"),
+        pytest.param({"margin": "0.7499"}, "0.74", "margin", id="rounded down to the step"),
+        pytest.param(
+            {"margin": "0.30", "group_risk": "0.299"}, "0.29", "group_risk", id="the tightest counts"
+        ),
+        pytest.param({"margin": "100"}, "0.75", "", id="far above"),
+        pytest.param({"margin": "0.0099"}, "0", "margin", id="below the smallest volume is a refusal"),
+        pytest.param({"margin": "0"}, "0", "margin", id="nothing left"),
+    ],
+)
+def test_caps_given_by_the_caller(caps: dict[str, str], lots: str, by: str) -> None:
+    answer = sized(caps={name: D(most) for name, most in caps.items()})
+    assert (answer.lots, answer.capped_by) == (D(lots), by)
+    assert (answer.risk == 0) is (answer.lots == 0)
+    assert answer.allowed == D(500)
+
+
+def test_a_cap_below_the_smallest_volume_refuses_the_smallest_too() -> None:
+    assert sized(smallest=True, caps={"margin": D("0.009")}).lots == 0
+    assert sized(smallest=True, caps={"margin": D("0.01")}).lots == D("0.01")
+
+
+@pytest.mark.parametrize("bad", [D("NaN"), D("Infinity"), D(-1), None, 1, 0.5, "1", True])
+def test_a_cap_that_is_no_number_is_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match="cap margin must"):
+        sized(caps={"margin": bad})
+
+
+def test_v18_on_an_ftmo_account_margin_is_the_tighter_cap() -> None:
+    """At 1:1 a lot of BTC takes 90,000: of 60,000 free, 0.9 usable, 0.60 lots, not 0.75."""
+    answer = sized(caps={"margin": D("0.9") * D(60000) / D(90000)})
+    assert (answer.lots, answer.risk, answer.capped_by) == (D("0.60"), D("394.98"), "margin")
+
+
 def test_costs_make_it_smaller() -> None:
     dear = replace(BTC, spread_bp=D(2), slippage_bp=D(1))
     assert sized().lots > sized(instrument=dear).lots > sized(instrument=dear, gap_buffer_bp=D(10)).lots
@@ -105,6 +142,22 @@ def test_lots_are_the_most_that_fit(
     assert answer.risk == (loss(answer.lots) if answer.lots else 0)
     if answer.lots < 1000:
         assert loss(answer.lots + D(step)) > money * D(factor) - D("0.02")
+
+
+@given(
+    risk=st.integers(1, 200_000),
+    margin=st.integers(0, 2000),
+    group=st.integers(0, 2000),
+    factor=st.sampled_from(["1", "0.5"]),
+)
+def test_no_cap_is_ever_exceeded(risk: int, margin: int, group: int, factor: str) -> None:
+    caps = {"margin": D(margin) / 1000, "group_risk": D(group) / 1000}
+    free = sized(str(D(risk) / 100), factor=D(factor))
+    answer = sized(str(D(risk) / 100), factor=D(factor), caps=caps)
+    top = min(caps.values())
+    assert answer.lots <= min(top, free.lots)
+    assert answer.lots == free.lots or answer.lots == 0 or top - D("0.01") < answer.lots
+    assert bool(answer.capped_by) is (answer.lots < free.lots)
 
 
 @given(less=st.integers(1, 100_000), more=st.integers(0, 100_000))
