@@ -213,7 +213,7 @@ def _from_terminal(rows: Rows, initial: Decimal | None) -> History:
     if not _is_deposit(deals[0]):
         notes.append(
             "The export begins in the middle of an account's life: how high it stood before is not known, so a"
-            " trailing floor counts from here."
+            " trailing floor counts from here, and what was open then shows only when it closes."
         )
     unknown = sum(1 for event in journal.events if isinstance(event, Mark) and not event.floating_known)
     if unknown:

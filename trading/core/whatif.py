@@ -73,8 +73,8 @@ class Moment:
     """What the guard saw at a mark, or at a midnight between two; money in account currency.
 
     day: the prop-firm day.  gone: lost since the day began, at least 0; daily_limit: what may be.
-    headroom: from equity to the floor that is nearer, 0 when it is reached.  level and breach as they are
-    latched.  trading_days: days with an opening so far.
+    room: from equity to the floor that is nearer, below 0 beyond it.  level and breach as they are latched.
+    trading_days: days with an opening so far.
     """
 
     at: datetime
@@ -89,7 +89,7 @@ class Moment:
     total_floor: Decimal
     daily_limit: Decimal
     gone: Decimal
-    headroom: Decimal
+    room: Decimal
     level: Level
     breach: Breach
     trading_days: int
@@ -98,6 +98,11 @@ class Moment:
     def floor(self) -> Decimal:
         """The higher of both floors."""
         return max(self.daily_floor, self.total_floor)
+
+    @property
+    def headroom(self) -> Decimal:
+        """What may still be lost, 0 when a floor is reached."""
+        return max(self.room, ZERO)
 
 
 def judge(events: Iterable[Event], programme: Programme) -> tuple[Moment, ...]:
@@ -196,7 +201,7 @@ class _Account:
             total_floor=total,
             daily_limit=limit,
             gone=max(reference - value, ZERO),
-            headroom=max(min(value - daily, self.equity - total), ZERO),
+            room=min(value - daily, self.equity - total),
             level=level,
             breach=self.breach,
             trading_days=len(self.opened),
@@ -247,7 +252,7 @@ def line(moment: Moment) -> dict[str, str | int | None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayRow:
-    """One prop-firm day: its moment of least headroom, and the worst level on it."""
+    """One prop-firm day: its moment of least room, and the worst level on it."""
 
     day: date
     least: Moment
@@ -258,7 +263,7 @@ class DayRow:
 class Summary:
     """How near a history came; every moment counts, those of midnight too.
 
-    nearest: of least headroom.  worst: of the largest part of the daily limit gone, None when no day ever
+    nearest: of least room.  worst: of the largest part of the daily limit gone, None when no day ever
     lost.  breach: the first moment below a floor.  floating_known: False when any moment judged the balance
     for want of the equity.
     """
@@ -276,7 +281,7 @@ def summary(moments: tuple[Moment, ...]) -> Summary:
     """The account of a history for a person; ValueError when there is no moment in it."""
     if not moments:
         raise ValueError("a history without a mark says nothing")
-    nearest = min(moments, key=lambda moment: moment.headroom)
+    nearest = min(moments, key=lambda moment: moment.room)
     worst = max(moments, key=lambda moment: _used(moment.gone, moment.daily_limit))
     return Summary(
         first=moments[0],
@@ -292,6 +297,6 @@ def summary(moments: tuple[Moment, ...]) -> Summary:
 def _row(day: date, moments: tuple[Moment, ...]) -> DayRow:
     return DayRow(
         day=day,
-        least=min(moments, key=lambda moment: moment.headroom),
+        least=min(moments, key=lambda moment: moment.room),
         level=max((moment.level for moment in moments), key=lambda level: level.rank),
     )

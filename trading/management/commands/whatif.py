@@ -17,7 +17,7 @@ from rich.table import Table
 from trading.core import history, whatif
 from trading.core.answer import money, percent
 from trading.core.programme import Programme, profile
-from trading.core.types import Level
+from trading.core.types import Breach, Level
 
 BAR = 24
 MOST_ROWS = 40
@@ -56,14 +56,13 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            for moment in moments:
-                if moment.is_mark:
-                    self.stdout.write(json.dumps(_line(moment, told)))
+            lines = (json.dumps(_line(moment, told)) for moment in moments if moment.is_mark)
+            self.stdout.write("\n".join(lines))
             for note in told.notes:
                 self.stderr.write(note)
             return
         console = Console(file=cast(TextIO, self.stdout), highlight=False)
-        _tell(console, whatif.summary(moments), rules, moments)
+        _tell(console, moments, rules)
         for note in told.notes:
             console.print(f"\n{note}", markup=False)
 
@@ -84,9 +83,8 @@ def _line(moment: whatif.Moment, told: history.History) -> dict[str, str | int |
     return line
 
 
-def _tell(
-    console: Console, found: whatif.Summary, rules: Programme, moments: tuple[whatif.Moment, ...]
-) -> None:
+def _tell(console: Console, moments: tuple[whatif.Moment, ...], rules: Programme) -> None:
+    found = whatif.summary(moments)
     marks = sum(1 for moment in moments if moment.is_mark)
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("programme", f"{rules.title} ({rules.label}), read {rules.verified_on:%d %b %Y}")
@@ -114,18 +112,23 @@ def _verdict(found: whatif.Summary, rules: Programme) -> str:
             return "no limit was broken"
         return "no limit was broken by the balance; whether by equity the file does not tell"
     moment = found.breach
-    floor = moment.daily_floor if moment.breach == "daily" else moment.total_floor
-    value = moment.equity if moment.breach == "total" or rules.daily_counts_open else moment.balance
+    is_daily = moment.breach is Breach.DAILY
+    value = moment.balance if is_daily and not rules.daily_counts_open else moment.equity
+    floor = moment.daily_floor if is_daily else moment.total_floor
+    held = (
+        "" if moment.is_mark else f", when the day began with a balance of {money(moment.day_start_balance)}"
+    )
     return (
-        f"BREACH of the {moment.breach.value} limit on {_when(moment, rules)}:"
+        f"BREACH of the {moment.breach.value} limit on {_when(moment, rules)}{held}:"
         f" {money(value)} is below {money(floor)}"
     )
 
 
 def _nearest(moment: whatif.Moment, rules: Programme) -> str:
     name = "daily" if moment.daily_floor >= moment.total_floor else "total"
+    where = "above" if moment.room >= 0 else "below"
     return (
-        f"{money(moment.headroom)} above the {name} floor {money(moment.floor)} on {_when(moment, rules)}"
+        f"{money(abs(moment.room))} {where} the {name} floor {money(moment.floor)} on {_when(moment, rules)}"
         f" (equity {money(moment.equity)})"
     )
 
@@ -148,7 +151,7 @@ def _picture(found: whatif.Summary) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     for start in range(0, len(found.days), step):
         days = found.days[start : start + step]
-        least = min((day.least for day in days), key=lambda moment: moment.headroom)
+        least = min((day.least for day in days), key=lambda moment: moment.room)
         level = max((day.level for day in days), key=lambda level: level.rank)
         last = f" to {days[-1].day:%d %b}" if len(days) > 1 else ""
         bar = _bar(least.headroom, least.daily_limit)
