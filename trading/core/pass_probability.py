@@ -21,7 +21,7 @@ from trading.core.own_trades import OwnDay, OwnTrade, blocks, own_days
 from trading.core.pass_paths import End, Rules, Standing, Table, walk
 from trading.core.programme import Programme
 from trading.core.tiers import Z_95, wilson
-from trading.core.types import ZERO
+from trading.core.types import ZERO, Breach
 
 # Below these there is no figure at all; below the second pair a figure is marked as resting on too few.
 LEAST_TRADES, LEAST_DAYS = 30, 10
@@ -42,8 +42,9 @@ _LOT = 64
 
 
 class Sample(StrEnum):
-    """Whether there is enough to speak of a probability."""
+    """Whether there is enough to speak of a probability; ENDED when a broken limit has answered already."""
 
+    ENDED = "ended"
     TOO_FEW = "too_few"
     THIN = "thin"
     ENOUGH = "enough"
@@ -64,6 +65,7 @@ class History:
 
     trades: the closed ones.  first, last: the prop-firm days that they are counted over, both included.
     set_risk: the risk a trade that the account is set to now, a fraction of the initial balance.
+    breach: the limit that the account has broken, for good.
     """
 
     trades: tuple[OwnTrade, ...]
@@ -73,6 +75,7 @@ class History:
     first: date
     last: date
     set_risk: Decimal
+    breach: Breach = Breach.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +197,9 @@ def chances(
         set_risk=history.set_risk,
         assumed=assumed,
     )
+    if history.breach:
+        said = f"The {history.breach} limit is broken: this phase is over, whatever the trades say."
+        return replace(frame, sample=Sample.ENDED, sentence=said)
     if frame.sample is Sample.TOO_FEW:
         return replace(frame, sentence=_too_few(frame, days))
     present = _present(trades, history.initial)
@@ -409,8 +415,8 @@ def _sentence(frame: Chances, outcomes: Sequence[Share]) -> str:
     thin = " These are too few to rely on." if frame.sample is Sample.THIN else ""
     # Three over n: with 95 % confidence what never happened in n days is not more frequent.
     return (
-        f"{lead.words} within {frame.horizon} days: {lead.share:.0%} [{lead.low:.0%}, {lead.high:.0%}],"
-        f" if days like the {frame.days} of its {frame.trades} trades go on.{thin} A day worse than all of"
+        f"{lead.words} within {frame.horizon} days: {estimate(lead)}, if"
+        f" days like the {frame.days} of its {frame.trades} trades go on.{thin} A day worse than all of"
         f" these may still come once in {max(frame.days // 3, 1)} days, and is not in it."
     )
 
@@ -431,6 +437,22 @@ def _curve_sentence(frame: Chances, curve: Sequence[AtRisk], best: Decimal) -> s
         f"P(pass) is highest near {_percent(best)} % a trade, {side} than the {_percent(now)} % of the trades so far;"
         f" from {_percent(min(alike))} to {_percent(max(alike))} % it cannot be told apart.{note}"
     )
+
+
+def percent(share: float, places: int = 0) -> str:
+    """A share as a number of percent; one that is not quite nothing, or not quite all, never reads as that."""
+    edge = 10.0**-places
+    value = share * 100
+    if 0 < value < edge / 2:
+        return f"<{edge:.{places}f}"
+    if 100 - edge / 2 < value < 100:
+        return f">{100 - edge:.{places}f}"
+    return f"{value:.{places}f}"
+
+
+def estimate(found: Share, places: int = 0) -> str:
+    """A share with its interval, as it stands on pages: ``77 % [50, 92]``."""
+    return f"{percent(found.share, places)} % [{percent(found.low, places)}, {percent(found.high, places)}]"
 
 
 def _percent(risk: Decimal) -> str:
