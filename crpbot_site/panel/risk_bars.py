@@ -1,4 +1,4 @@
-"""Geometry of the Risk page's smaller pictures: days beside their limit, intervals, a curve with its band."""
+"""Geometry of the Risk page's smaller pictures: days beside their limit, a balance on its way to the target."""
 
 from __future__ import annotations
 
@@ -104,23 +104,43 @@ def _name(day: NearDay, *, last: bool) -> str:
     return "newest" if last else f"{day.day:%a} {day.day.day}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """An estimate between its bounds on a line from 0 to 1, in percent of the line."""
-
-    low: float
-    mid: float
-    high: float
-
-    @property
-    def length(self) -> float:
-        return self.high - self.low
-
-
-def interval(low: float | Decimal, mid: float | Decimal, high: float | Decimal) -> Interval:
-    """Lay out a probability with its interval; all between 0 and 1."""
-    return Interval(low=_percent(low), mid=_percent(mid), high=_percent(high))
-
-
-def _percent(share: float | Decimal) -> float:
+def _percent(share: Decimal) -> float:
     return round(min(max(float(share), 0.0), 1.0) * 100, 2)
+
+
+WAY = 360.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A balance on its way from the total floor to the target, on a line of 360 units; money beside it.
+
+    end: the target, or the highest balance so far where the phase has none.
+    """
+
+    start: float
+    left: float
+    width: float
+    floor: Decimal
+    end: Decimal
+    target: Decimal | None
+
+
+def way(*, balance: Decimal, initial: Decimal, floor: Decimal, target: Decimal | None) -> Way | None:
+    """Lay out how far a balance has come from its initial value; None when there is no way to show."""
+    end = target if target is not None else max(balance, initial + (initial - floor) / 2)
+    if end <= floor:
+        return None
+    start, now = (_on_way(value, floor, end) for value in (initial, balance))
+    return Way(
+        start=start,
+        left=min(start, now),
+        width=max(abs(now - start), 1.5),
+        floor=floor,
+        end=end,
+        target=target,
+    )
+
+
+def _on_way(value: Decimal, floor: Decimal, end: Decimal) -> float:
+    return round(_percent((value - floor) / (end - floor)) * WAY / 100, 1)

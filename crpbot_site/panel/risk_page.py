@@ -9,18 +9,19 @@ from typing import Any
 
 from django.utils import timezone
 
-from crpbot_site.panel import context, risk_bars, risk_chart, risk_rules, risk_words
+from crpbot_site.panel import context, drawings_pass, risk_bars, risk_chart, risk_rules, risk_words
 from crpbot_site.panel.figures import coin
 from crpbot_site.panel.glance import Glance
 from crpbot_site.panel.words import span
 from trading.core import calendar as calendar_rules
 from trading.core.calendar import Entry, EntryKind
 from trading.core.midnight import MidnightAction
+from trading.core.pass_probability import estimate
 from trading.core.programme import Programme
 from trading.core.runaway import Counters, RunawayLimits
 from trading.core.types import ZERO
 from trading.models import Account, AccountPeriod
-from trading.selectors import calendar, risk, risk_book, risk_page, runaway, signals
+from trading.selectors import calendar, progress, risk, risk_book, risk_page, runaway, signals
 from trading.selectors.risk import HeadroomNow
 from trading.services.decisions import PAPER
 
@@ -78,6 +79,7 @@ def figures(seen: Glance) -> dict[str, Any]:
         "days": [] if period is None else risk_page.days(period),
         "day_number": None if period is None else risk_page.day_number(period, _today(seen, account)),
         "runaway": _runaway(account, seen),
+        **_progress(account, seen),
         "gap_buffer": f"{risk.limits_of(account).gap_buffer_bp.normalize():f}",
     }
 
@@ -210,6 +212,39 @@ def _midnight(account: Account, now: HeadroomNow) -> Midnight:
         sentence=f"{rule.text[:1].upper()}{rule.text[1:]}.",
         setting=f"{setting}, if the floating loss would break the coming floor.",
     )
+
+
+def _progress(account: Account, seen: Glance) -> dict[str, Any]:
+    """Where the account stands in its phase; an error is said, never a number."""
+    try:
+        found = progress.progress_of(account, now=seen.now)
+    except (ValueError, ArithmeticError, LookupError) as error:
+        return {"progress": None, "progress_error": _sentence(error)}
+    floor = account.initial_balance * (1 - account.programme.total_loss)
+    if seen.room is not None:
+        floor = seen.room.room.total_floor
+    way = risk_bars.way(balance=found.balance, initial=found.initial, floor=floor, target=found.target)
+    return {"progress": found, "way": way}
+
+
+def chances(seen: Glance) -> dict[str, Any]:
+    """How likely the account passes: many drawn futures, about a second the first time."""
+    if seen.account is None:
+        return {}
+    try:
+        found = progress.chances_of(seen.account, now=seen.now)
+    except (ValueError, ArithmeticError, LookupError) as error:
+        return {"chances_error": _sentence(error)}
+    rows = [
+        (one.words, drawings_pass.interval(one.share, one.low, one.high), estimate(one))
+        for one in found.outcomes
+    ]
+    return {"chances": found, "outcomes": rows, "curve": drawings_pass.risk_chart(found)}
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _runaway(account: Account, seen: Glance) -> list[Counted]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from crpbot_site.panel import risk_page
 from crpbot_site.panel.forms import ReopenForm
 from crpbot_site.panel.glance import Glance, glance
-from crpbot_site.panel.pages import page
+from crpbot_site.panel.pages import meant, page
 from trading.selectors import risk_page as rows
 from trading.services import levels
 
@@ -46,13 +46,14 @@ def reopen(request: HttpRequest) -> HttpResponse:
     if not request.user.is_superuser:
         raise PermissionDenied
     seen = glance(request)
+    account = meant(request, seen)
     refused: tuple[str, ...] = ()
-    if request.method == "POST" and seen.account is not None:
+    if request.method == "POST" and account is not None:
         form = ReopenForm(request.POST)
         form.is_valid()
         try:
             levels.reopen(
-                seen.account.pk,
+                account.pk,
                 int(request.user.pk or 0),
                 form.cleaned_data.get("reason", ""),
                 form.cleaned_data.get("phrase", ""),

@@ -51,6 +51,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _rows("Orders", "receipt_long", "trading.order"),
             _rows("Fills", "done_all", "trading.fill"),
             {**_page("Risk", "shield", "panel:risk"), "foot": "Risk"},
+            _page("Account life", "timeline", "panel:life"),
         ],
     },
     {

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from crpbot_site.panel import risk_views, views
+from crpbot_site.panel import life_views, risk_views, views
 
 app_name = "panel"
 
@@ -18,6 +18,9 @@ urlpatterns = [
     path("risk/", guarded(risk_views.risk), name="risk"),
     path("risk/pass/", guarded(risk_views.risk_pass), name="risk_pass"),
     path("risk/reopen/", guarded(risk_views.reopen), name="reopen"),
+    path("life/", guarded(life_views.overview), name="life"),
+    path("life/withdraw/<int:number>/", guarded(life_views.withdraw), name="life_withdraw"),
+    path("life/<slug:kind>/", guarded(life_views.step), name="life_step"),
     path("flatten/", guarded(views.flatten), name="flatten"),
     path("system/", guarded(views.health), name="health"),
     path("rows/", guarded(views.rows), name="rows"),

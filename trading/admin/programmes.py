@@ -79,6 +79,8 @@ class VersionForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "profit_target" in self.fields:
+            self.fields["profit_target"].required = False  # a phase without a target
         for name, words in _WORDS.items():
             if name in self.fields:
                 self.fields[name] = forms.ChoiceField(

@@ -10,7 +10,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from crpbot_site.panel import drawings, figures, risk_words, stories, words
+from crpbot_site.panel import drawings, figures, life_words, risk_words, stories, words
 from crpbot_site.panel.figures import MINUS, UNKNOWN
 from trading.core.types import utc_from_ms
 from trading.models import AccountDay
@@ -184,6 +184,12 @@ def item(mapping: Any, key: Any) -> Any:
 def heat(count: int, peak: int) -> int:
     """A count's depth of four, against the day's highest."""
     return min(4, 1 + 4 * count // (peak + 1))
+
+
+@register.filter
+def as_step(kind: str) -> str:
+    """A step of an account's life as its title."""
+    return life_words.title(kind).capitalize()
 
 
 @register.filter
