@@ -79,6 +79,7 @@ class _Seat:
     markets: dict[str, int]
     day: str = ""
     blind: bool = True
+    trouble: str = ""
     memory: guard.Memory = field(default_factory=guard.Memory)
     said: dict[str, Any] = field(default_factory=dict)
     status_at: datetime | None = None
@@ -243,7 +244,16 @@ class Desk:
             return self._unreadable(account, seat, view, found, finding, now=now)
         if finding.well:
             self._begin_day(account, seat, view, now=now)
-        held = guard.look_after(account, seat.memory, seat.venue, view, outside=self._outside, now=now)
+        held = guard.look_after(
+            account,
+            seat.memory,
+            seat.venue,
+            view,
+            outside=self._outside,
+            certain=finding.well and not found.difference,
+            on_step=self._on_step,
+            now=now,
+        )
         if held.lived:
             return self._lived(account, now=now)
         self._report(account, seat, view, found.difference or finding.sentence, now=now)
@@ -280,6 +290,8 @@ class Desk:
     ) -> DeskReport:
         """Nothing may be reckoned with such a view; in an account that is ours, exits still go out."""
         _not_ready(account, finding.sentence, now=now)
+        # What was written last is no longer what the row says.
+        seat.said, seat.trouble = {}, finding.sentence
         sent = 0
         if finding.ours:
             sent = self._send_due(account, seat, found.pending, _passes(found, finding), now=now)
@@ -331,10 +343,13 @@ class Desk:
         force: bool = False,
     ) -> None:
         """Write what the venue shows, every few seconds and on every change."""
-        if not force and seat.status_at is not None and timedelta(0) <= now - seat.status_at < STATUS_EVERY:
+        recently = seat.status_at is not None and timedelta(0) <= now - seat.status_at < STATUS_EVERY
+        if recently and not force and trouble == seat.trouble:
             return
         first = seat.status_at is None
-        seat.status_at = now
+        if trouble and trouble != seat.trouble:
+            _tell_trouble(account, trouble, now=now)
+        seat.status_at, seat.trouble = now, trouble
         said = {
             "ready": not trouble,
             "reason": trouble[:300] or "reconciled",
@@ -439,4 +454,8 @@ def _unseen(account: Account, reason: str, *, now: datetime) -> None:
 def _not_ready(account: Account, reason: str, *, now: datetime) -> None:
     turned = DeskStatus.objects.filter(account=account, ready=True).update(ready=False, reason=reason[:300])
     if turned:
-        events.record("desk_not_ready", now=now, text=reason, severity="warning", account_id=account.pk)
+        _tell_trouble(account, reason, now=now)
+
+
+def _tell_trouble(account: Account, reason: str, *, now: datetime) -> None:
+    events.record("desk_not_ready", now=now, text=reason, severity="warning", account_id=account.pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,11 +61,16 @@ def look_after(
     view: AccountView,
     *,
     outside: tuple[str, ...],
+    certain: bool,
+    on_step: Callable[[str], None],
     now: datetime,
 ) -> Held:
     """One look at an account that can be read: everything that may only make it safer.
 
-    outside: what halts beside the rows.  A look at which nothing has changed since the last one costs one read.
+    outside: what halts beside the rows.  certain: the view is well and agrees with our rows; a step of the
+    account's life needs that.  on_step: handed to ``life.carry_out``.
+
+    A look at which nothing has changed since the last one costs one read.
     """
     terms = _terms(account, memory, venue)
     resting = venue.resting()
@@ -81,8 +87,7 @@ def look_after(
     trigger = "level" if before is not None and memory.level is not before else "state" if turned else ""
     if standing is None:
         raise ValueError(f"nobody has looked where {account} stands")
-    if standing.life and not (view.positions or resting or standing.coming):
-        life.carry_out(account, venue, now=now)
+    if standing.life and certain and life.carry_out(account, venue, now=now, on_step=on_step) is not None:
         return Held(trigger="life", lived=True)
     asked = _protect(account, memory, terms, current, view, now=now)
     if not standing.flatten and current is None:

@@ -66,9 +66,8 @@ def look(account: Account, view: AccountView, *, now: datetime) -> Finding:
         return Finding(sentence=changed, different=True)
     age = now - view.as_of
     if not -FRESH <= age <= FRESH:
-        return Finding(
-            sentence=f"the venue's view is {age.total_seconds():.0f} s old, {FRESH.seconds} s allowed"
-        )
+        seen = f"{view.as_of:%Y-%m-%d %H:%M:%S} UTC"
+        return Finding(sentence=f"the venue's view is of {seen}, more than {FRESH.seconds} s from now")
     return WELL
 
 
