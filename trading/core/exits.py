@@ -38,21 +38,23 @@ class Exits:
         buffer, on the tick grid, against us; commission is added as booked; where the profit that the venue shows
         is better than its prices say, the difference falls too.  Raises ValueError for what is no number.
         """
-        lots, entry, price, profit = position.lots, position.entry, position.price, position.profit
+        lots, entry, price = position.lots, position.entry, position.price
+        profit, swap = position.profit, position.swap
         # Fifty positions are to take less than 0.1 ms: sound numbers are told here, the others by name below.
         if not (
-            type(lots) is type(entry) is type(price) is type(stop) is type(profit) is Decimal
+            type(lots) is type(entry) is type(price) is type(stop) is type(profit) is type(swap) is Decimal
             and lots.is_finite()
             and entry.is_finite()
             and price.is_finite()
             and stop.is_finite()
             and profit.is_finite()
+            and swap.is_finite()
             and lots > ZERO
             and entry > ZERO
             and price > ZERO
             and stop > ZERO
         ):
-            _sound(position, stop)
+            _refuse(position, stop)
         units, side = lots * self.contract_size, position.side
         if side is not LONG and side is not SHORT:
             side = Side(side)
@@ -76,13 +78,14 @@ class Exits:
         return loss.quantize(CENT, ROUND_CEILING) + fee
 
 
-def _sound(position: Position, stop: Decimal) -> None:
+def _refuse(position: Position, stop: Decimal) -> None:
     """ValueError that names the first number of a position that is none."""
     positive("lots", position.lots)
     positive("entry", position.entry)
     positive("price", position.price)
     positive("stop", stop)
     finite("profit", position.profit)
+    finite("swap", position.swap)
 
 
 def falls_at_stops(

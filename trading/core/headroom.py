@@ -166,22 +166,19 @@ def _held(positions: tuple[Position, ...], falls: list[Decimal]) -> _Held:
     if not isinstance(positions, tuple):
         # Whatever stands for "no answer" must not look like "no positions".
         raise ValueError(f"positions must be a tuple, was {positions!r}")
-    total = gains = losses = ZERO
+    gains = losses = ZERO
     naked: list[str] = []
     for position, fall in zip(positions, falls, strict=True):
-        profit, swap = position.profit, position.swap
-        if not (type(profit) is type(swap) is Decimal and profit.is_finite() and swap.is_finite()):
-            finite("profit", profit)
-            finite("swap", swap)
         if position.stop is None:
+            finite("profit", position.profit)
+            finite("swap", position.swap)
             naked.append(position.ticket)
-        total += fall
-        result = profit + swap - fall
+        result = position.profit + position.swap - fall
         if result < ZERO:
             losses += result
         else:
             gains += result
-    return _Held(total, losses, gains, tuple(naked))
+    return _Held(sum(falls, ZERO), losses, gains, tuple(naked))
 
 
 def _room(
