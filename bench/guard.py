@@ -25,6 +25,7 @@ from trading.core.equity import equity_of, pnl
 from trading.core.gate import decide
 from trading.core.headroom import Headroom, headroom
 from trading.core.midnight import MidnightAction, plan
+from trading.core.programme import effective_floor
 from trading.core.types import AccountView, Mode, Position, Side
 
 PRICES = {"BTC-USD": 91840.0, "ETH-USD": 3000.55, "SOL-USD": 180.12}
