@@ -86,7 +86,7 @@ BAD_LINES: list[tuple[list[dict[str, Any] | str], str]] = [
     ([START, '{"type":"mark","type":"open"}'], "line 2: must be a JSON object: a name stands twice"),
     ([MARK], "line 1: the first line must be the start"),
     ([OPEN, START, MARK], "line 1: the first line must be the start"),
-    ([START, START, MARK], "line 2: there is one start"),
+    ([START, START, MARK], "line 2: a history has one start"),
     ([START], "line 1: the file ends without a mark"),
     ([START, OPEN, ""], "line 3: the file ends without a mark"),
     ([START, MARK | {"type": "close"}], "line 2: type must be start, mark or open, was 'close'"),
@@ -320,6 +320,8 @@ def changed(row: int, old: str, new: str) -> bytes:
         (changed(2, "2026.01.14 15:30:00", "14.01.2026 15:30"), "line 9: time must be such as 2026.01.31"),
         (changed(2, "2026.01.14 15:30:00", "0001.01.14 15:30"), "line 9: time must be such as 2026.01.31"),
         (changed(2, "2026.01.14 15:30:00", "cut off"), "line 9: time must be such as 2026.01.31"),
+        (changed(2, "2026.01.14 15:30:00", ""), "line 9: time must be such as 2026.01.31"),
+        (changed(6, "2026.01.16 13:00:00", ""), "line 13: time must be such as 2026.01.31"),
         (changed(2, "sell", "sold"), "line 9: the type of a deal must be a known one, was 'sold'"),
         (changed(2, "sell", "credit"), "line 9: a credit moves equity and not the balance"),
         (changed(2, "|out|", "|gone|"), "line 9: direction must be in, out, in/out or out by, was 'gone'"),
@@ -337,6 +339,8 @@ def changed(row: int, old: str, new: str) -> bytes:
             "line 1: there is no table of deals: save the whole report",
         ),
         (b"<html>nothing</html>", "line 1: there is no table of deals"),
+        (b"<html>\n<![nothing[ of the kind ]]></html>", "line 2: is not HTML: "),
+        (b"PK\x03\x04", "line 1: a spreadsheet cannot be read: save the report as HTML or as CSV"),
     ],
 )
 def test_a_report_that_does_not_add_up_is_refused_at_its_line(data: bytes, sentence: str) -> None:

@@ -51,6 +51,8 @@ def read(data: bytes, *, initial: Decimal | None = None) -> History:
     initial: the initial balance, for an export that does not begin with the deposit.
     Raises BadHistory, for the first line that is at fault.  Source: docs/whatif.md.
     """
+    if data.startswith(b"PK"):
+        raise BadHistory(1, "a spreadsheet cannot be read: save the report as HTML or as CSV")
     text = _decoded(data)
     if not text.strip():
         raise BadHistory(1, "the file is empty")
@@ -90,7 +92,9 @@ def read_lines(text: str) -> list[Event]:
             continue
         event = _event(number, raw)
         if isinstance(event, Start) is bool(events):
-            raise BadHistory(number, "there is one start" if events else "the first line must be the start")
+            raise BadHistory(
+                number, "a history has one start" if events else "the first line must be the start"
+            )
         if events and event.at < events[-1].at:
             raise BadHistory(number, f"{event.at:%Y-%m-%d %H:%M:%S} UTC lies before the line above it")
         events.append(event)
@@ -299,10 +303,12 @@ def _deals(rows: Rows) -> Iterator[_Deal]:
         if columns is None:
             columns = _columns(cells)
             continue
-        first = cells[columns["time"]] if columns["time"] < len(cells) else ""
-        if not first:
+        first, kind = (
+            cells[place] if place < len(cells) else "" for place in (columns["time"], columns["type"])
+        )
+        if not first and not kind:  # the line of totals, or an empty one
             continue
-        if not first[0].isdigit() and (first.endswith(":") or sum(map(bool, cells)) == 1):
+        if first and not first[0].isdigit() and (first.endswith(":") or sum(map(bool, cells)) == 1):
             break
         found += 1
         yield _deal(last, cells, columns)
@@ -417,6 +423,9 @@ class _Tables(HTMLParser):
 
 def _html_rows(text: str) -> Rows:
     tables = _Tables()
-    tables.feed(text)
-    tables.close()
+    try:
+        tables.feed(text)
+        tables.close()
+    except AssertionError as error:  # the way the parser says that a declaration is none
+        raise BadHistory(tables.getpos()[0], f"is not HTML: {error}") from None
     return [(line, [" ".join(cell.split()) for cell in cells]) for line, cells in tables.rows]
