@@ -61,6 +61,10 @@ def test_numbers_without_quotes_stay_exact() -> None:
     assert (mark.balance, mark.equity) == (D("100000.10"), D(-100))
 
 
+def test_lines_that_speak_of_html_stay_lines() -> None:
+    assert len(history.read(written(START | {"note": "<html><table>"}, MARK)).events) == 2
+
+
 def test_a_mark_of_the_same_instant_is_in_order() -> None:
     assert len(history.read(written(START, MARK, MARK)).events) == 3
 

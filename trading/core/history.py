@@ -56,15 +56,15 @@ def read(data: bytes, *, initial: Decimal | None = None) -> History:
     text = _decoded(data)
     if not text.strip():
         raise BadHistory(1, "the file is empty")
-    if re.search(r"<\s*(!doctype|html|table)\b", text[:_SAMPLE], re.IGNORECASE):
-        return _from_terminal(_html_rows(text), initial)
-    if not text.lstrip().startswith("{") and (rows := _csv_rows(text)) is not None:
-        return _from_terminal(rows, initial)
     first = next(number for number, raw in enumerate(text.split("\n"), start=1) if raw.strip())
     if not text.lstrip().startswith("{"):
-        raise BadHistory(
-            first, "is neither a JSON object nor the head of an MT5 export with its table of deals"
-        )
+        is_html = re.search(r"<\s*(!doctype|html|table)\b", text[:_SAMPLE], re.IGNORECASE)
+        rows = _html_rows(text) if is_html else _csv_rows(text)
+        if rows is None:
+            raise BadHistory(
+                first, "is neither a JSON object nor the head of an MT5 export with its table of deals"
+            )
+        return _from_terminal(rows, initial)
     if initial is not None:
         raise BadHistory(first, "the start names the initial balance; only an MT5 export is told it")
     return History(events=tuple(read_lines(text)), from_terminal=False)
