@@ -146,11 +146,11 @@ def _balance(
 ) -> Decimal:
     """What the newest day began with and every deal since; money paid in or out is in the former."""
     if day is None:
-        return period.opening_balance + sum((one.amount for one in bookings), ZERO)
+        return Decimal(period.opening_balance) + sum((one.amount for one in bookings), ZERO)
     if not day.proven:
         raise ValueError(f"what {day.day} began with is not proven, so the balance is unknown")
-    start = max(programme.clock.bounds(day.day)[0], period.began_at)
-    return day.balance + sum((one.amount for one in bookings if one.at >= start), ZERO)
+    start, base = max(programme.clock.bounds(day.day)[0], period.began_at), Decimal(day.balance)
+    return base + sum((one.amount for one in bookings if one.at >= start), ZERO)
 
 
 def _progress(life: _Life, *, now: datetime) -> Progress:
