@@ -217,12 +217,15 @@ def test_margin_by_rate_counts_positions_at_the_dearer_price_and_orders_on_their
         coming=coming,
     )
     taken = D("0.3") * (D("0.1") * 10 * 3100 + D("0.5") * 100 * 140 + D("0.2") * 100 * 150)
-    assert found == Margin(free=D(99000) - taken, per_lot=D(27000))
+    assert found == Margin(free=D(99000) - taken, per_lot=D(27270))
 
 
 def test_margin_by_rate_without_leverage_is_the_whole_notional() -> None:
+    """The long of a Bitcoin may fill as high as its target, 90,900, a short as high as its stop."""
     flat = replace(BTC, margin_rate=D(1))
-    assert by_rate(instrument=flat) == Margin(free=D(100000), per_lot=D(90000))
+    assert by_rate(instrument=flat) == Margin(free=D(100000), per_lot=D(90900))
+    short = draft(side=Side.SHORT, stop=D(90600), target=D(89100))
+    assert by_rate(instrument=flat, draft=short) == Margin(free=D(100000), per_lot=D(90600))
 
 
 def test_an_order_of_unknown_price_makes_the_margin_unknown() -> None:

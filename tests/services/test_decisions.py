@@ -269,11 +269,11 @@ def test_the_venues_own_margin_counts_when_it_is_given(world: World, signal: Sig
 
 
 def test_without_it_the_markets_rate_counts(world: World, signal: Signal) -> None:
-    """One lot at 100 takes 30; 90 % of what is free may be taken."""
+    """One lot takes 30 at 100 and 30.60 at its target; the smallest order is a hundredth of that."""
     Market.objects.update(margin_rate=D("0.3"))
-    world.account.max_margin_share = D("0.000003")
+    world.account.max_margin_share = D("0.00000306")
     assert decide(world, signal).approved
-    world.account.max_margin_share = D("0.0000029")
+    world.account.max_margin_share = D("0.00000305")
     assert decide(world, signal).codes == ("margin",)
 
 

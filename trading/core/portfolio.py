@@ -297,7 +297,8 @@ def margin_by_rate(
 ) -> Margin | None:
     """The margin where the venue has no calculation of its own: a fixed fraction of notional.
 
-    A position counts at the dearer of its entry and its price.  None when an order on its way has no price.
+    A position counts at the dearer of its entry and its price, an order at the dearest price it can fill at,
+    the draft between its stop and its target.  None when an order on its way has no price.
     Raises ValueError for a number that is none, and for a market that is not among ``instruments``.
     """
     if any(order.price is None for order in coming):
@@ -315,7 +316,9 @@ def margin_by_rate(
             raise ValueError(f"no instrument is known for {symbol}")
         taken += positive("lots", lots) * _margin_per_lot(instruments[symbol], price)
     free = finite("equity", view.equity) - taken
-    return Margin(free=free, per_lot=_margin_per_lot(instrument, positive("entry", draft.entry)))
+    prices = (("entry", draft.entry), ("stop", draft.stop), ("target", draft.target))
+    dearest = max(positive(name, price) for name, price in prices)
+    return Margin(free=free, per_lot=_margin_per_lot(instrument, dearest))
 
 
 def _margin_per_lot(instrument: Instrument, price: Decimal) -> Decimal:

@@ -25,6 +25,7 @@ from trading.core.types import (
     Decision,
     ExitReason,
     IntentState,
+    Margin,
     Mode,
     OrderRequest,
     Side,
@@ -58,8 +59,19 @@ class Hand:
     steady: Callable[[datetime], bool] = _always
 
 
-def claim(account: Account, intent: OrderIntent, view: AccountView, *, hand: Hand, now: datetime) -> bool:
-    """Make the intent ours, or settle it as expired or denied; True only when it may be sent."""
+def claim(
+    account: Account,
+    intent: OrderIntent,
+    view: AccountView,
+    *,
+    hand: Hand,
+    now: datetime,
+    margin: Margin | None = None,
+) -> bool:
+    """Make the intent ours, or settle it as expired or denied; True only when it may be sent.
+
+    margin: of an entry, by the venue's own calculation.
+    """
     with transaction.atomic():
         state = kill_switch.effective(account.pk, lock=True)
         now = hand.clock() if hand.clock else now
@@ -68,7 +80,7 @@ def claim(account: Account, intent: OrderIntent, view: AccountView, *, hand: Han
         if not hand.steady(now):
             # It was set since the round began; the next one halts, and says so.
             return False
-        refused = refusal(account, intent, view, state, now=now)
+        refused = refusal(account, intent, view, state, now=now, margin=margin)
         if refused is not None:
             settled, answer = refused
             reconcile.settle(intent, settled, answer=answer, now=now)
@@ -90,6 +102,7 @@ def refusal(
     state: kill_switch.Effective,
     *,
     now: datetime,
+    margin: Margin | None = None,
 ) -> tuple[IntentState, str] | None:
     """Why the intent may not be sent now, with the state that follows; None when it may.
 
@@ -100,7 +113,10 @@ def refusal(
         late = (now - intent.expires_at).total_seconds()
         return IntentState.EXPIRED, f"It was to be sent {late:.0f} s ago at the latest."
     action = Action(intent.action)
-    why = _entry(account, intent, view, state, now=now) if action is Action.OPEN else _exit(intent, state)
+    if action is Action.OPEN:
+        why = _entry(account, intent, view, state, now=now, margin=margin)
+    else:
+        why = _exit(intent, state)
     # Counted even when it only closes: a close is never refused for that, but it may halt what opens.
     why = why or runaway.check(account, lots=intent.lots if action is Action.OPEN else ZERO, now=now)
     return (IntentState.DENIED, why) if why else None
@@ -120,7 +136,13 @@ def _exit(intent: OrderIntent, state: kill_switch.Effective) -> str:
 
 
 def _entry(
-    account: Account, intent: OrderIntent, view: AccountView, state: kill_switch.Effective, *, now: datetime
+    account: Account,
+    intent: OrderIntent,
+    view: AccountView,
+    state: kill_switch.Effective,
+    *,
+    now: datetime,
+    margin: Margin | None,
 ) -> str:
     """Why an entry may not be sent now, the gate asked again with everything as it is at this instant."""
     crpbot, mode = settings.CRPBOT, Mode(account.mode)
@@ -140,6 +162,7 @@ def _entry(
         state=state,
         window_has_gap=window_has_gap(intent.signal),
         now=now,
+        margin=margin,
         without_signal=intent.signal_id,
         without_intent=intent.pk,
     )

@@ -17,7 +17,15 @@ from typing import Any
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from trading.core.types import AccountView, Action, ExitReason, IntentState, ms_from_utc, utc_from_ms
+from trading.core.types import (
+    AccountView,
+    Action,
+    ExitReason,
+    IntentState,
+    Margin,
+    ms_from_utc,
+    utc_from_ms,
+)
 from trading.models import Account, DeskStatus, Market, OrderIntent
 from trading.selectors import risk as risk_selectors
 from trading.selectors import rows
@@ -28,6 +36,7 @@ from trading.services import (
     guard,
     kill_switch,
     leases,
+    margins,
     paper,
     reconcile,
     risk,
@@ -386,8 +395,8 @@ class Desk:
         return sent
 
     def _send(self, account: Account, seat: _Seat, intent: OrderIntent, *, now: datetime) -> bool:
-        view = seat.venue.view(now=now)
-        if not self._claim(account, intent, view, now=now):
+        view, margin = seat.venue.view(now=now), margins.by_venue(seat.venue, intent, now=now)
+        if not self._claim(account, intent, view, now=now, margin=margin):
             return False
         self._on_step("claimed")
         now = intent.claimed_at or now
@@ -410,8 +419,16 @@ class Desk:
         self._on_step("placed")
         return True
 
-    def _claim(self, account: Account, intent: OrderIntent, view: AccountView, *, now: datetime) -> bool:
-        return claims.claim(account, intent, view, hand=self._hand(), now=now)
+    def _claim(
+        self,
+        account: Account,
+        intent: OrderIntent,
+        view: AccountView,
+        *,
+        now: datetime,
+        margin: Margin | None = None,
+    ) -> bool:
+        return claims.claim(account, intent, view, hand=self._hand(), now=now, margin=margin)
 
     def _hand(self) -> claims.Hand:
         hand = claims.Hand(owner=self.owner, fencing=self._fencing or 0, clock=self._clock)
