@@ -460,12 +460,17 @@ def _numbers(plan: Plan, stand: Stand) -> dict[str, Any]:
     """One side of a step as JSON, for the record."""
     floors = _floors(plan, stand)
     found = {name: getattr(floors, name) for name in Floors.__dataclass_fields__}
-    return {name: None if value is None else str(value) for name, value in found.items()}
+    return {name: _money(value) if isinstance(value, Decimal) else value for name, value in found.items()}
 
 
 def _sentence(plan: Plan, after: Stand) -> str:
-    money = f"{plan.money:+.2f} paid, balance" if plan.money else "Balance"
-    return f"{money} {after.balance}, daily floor {after.daily_floor}, total floor {after.total_floor}, {plan.version}."
+    paid = f"{plan.money:+.2f} paid, balance" if plan.money else "Balance"
+    daily, total = _money(after.daily_floor), _money(after.total_floor)
+    return f"{paid} {_money(after.balance)}, daily floor {daily}, total floor {total}, {plan.version}."
+
+
+def _money(amount: Decimal | None) -> str:
+    return "not known" if amount is None else f"{amount:.2f}"
 
 
 def _account(account_id: int) -> Account:
