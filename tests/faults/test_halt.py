@@ -26,6 +26,7 @@ import pytest
 
 from tests import servers
 from tests.conftest import require
+from tests.faults.databases import own_database
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHTLY = bool(os.environ.get("CRPBOT_NIGHTLY"))
@@ -238,17 +239,21 @@ def without(made: House, condition: str) -> Iterator[None]:
     made.redis() if name == "redis" else made.celery(name)
 
 
-def url_of(database: str, request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("postgresql_url")) if database == "postgresql" else ""
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database of this test's own; "" for the SQLite file of its folder."""
+    if database == "sqlite":
+        yield ""
+        return
+    with own_database(request.getfixturevalue("postgresql_url")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_a_halt_cuts_within_a_second_whatever_else_is_dead(
-    database: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_halt_cuts_within_a_second_whatever_else_is_dead(database: str, url: str, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     found: list[Found] = []
-    with house(tmp_path, database=url_of(database, request)) as made:
+    with house(tmp_path, database=url) as made:
         for condition in CONDITIONS:
             with without(made, condition):
                 found += [flip(made, condition, chance) for _ in range(FLIPS[database])]
