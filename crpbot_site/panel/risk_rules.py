@@ -25,6 +25,10 @@ _TOTAL = {
     TotalLossMode.TRAILING_INTRADAY: "trails the highest equity",
     TotalLossMode.TRAILING_LOCKED: "trails midnights up to the initial balance",
 }
+_SIZES = {
+    Level.GREEN: (Decimal(1), "pass", "full size; half from 50 % used"),
+    Level.AMBER: (Decimal("0.5"), "caution", "half size; nothing new from 70 % used"),
+}
 # From so much of a limit on a row is marked as near.
 NEAR = Decimal("0.75")
 
@@ -64,11 +68,7 @@ def _loss(code: str, title: str, text: str, *, used: Decimal, limit: Decimal) ->
 def risk_a_trade(level: Level, limits: Limits) -> RuleNow:
     """How much one trade may risk at the present level."""
     whole = limits.risk_per_trade
-    factor = {Level.GREEN: Decimal(1), Level.AMBER: Decimal("0.5")}.get(level, ZERO)
-    text = {1: "full size; half from 50 % used"}.get(int(factor), "half size; nothing new from 70 % used")
-    if not factor:
-        text = "no new risk at this level"
-    state = "pass" if factor == 1 else "caution" if factor else "no"
+    factor, state, text = _SIZES.get(level, (ZERO, "no", "no new risk at this level"))
     return RuleNow(
         code="below_minimum",
         title="Risk a trade",
