@@ -12,7 +12,7 @@ from html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from trading.core.pass_paths import End
-from trading.core.pass_probability import AtRisk, Chances, estimate, percent
+from trading.core.pass_probability import AtRisk, Chances, day_of_most, estimate, percent
 
 WIDTH, HEIGHT = 340.0, 176.0
 LEFT, RIGHT, TOP, BOTTOM = 30.0, 10.0, 12.0, 34.0
@@ -46,9 +46,9 @@ def risk_chart(chances: Chances) -> SafeString:
 
 def ends_chart(chances: Chances) -> SafeString:
     """How many paths reach the target (upwards) and are stopped (downwards) on which days; "" without paths."""
-    if not chances.by_day:
+    if day_of_most(chances, 1) < 1:
         return SafeString("")
-    last = _last_drawn(chances)
+    last = day_of_most(chances, DRAWN)
     size = max(-(-last // BINS), 1)
     bins = _binned(chances.by_day, size=size, last=last)
     passed, stopped = max(up for up, _ in bins), max(down for _, down in bins)
@@ -174,17 +174,6 @@ def _dot(across: _Across, point: AtRisk, said: str, *, fill: str, row: int) -> l
 
 def _percent(risk: Decimal, places: int) -> str:
     return f"{risk * 100:.{places}f}"
-
-
-def _last_drawn(chances: Chances) -> int:
-    """The day by which nearly all paths that end have ended."""
-    ended = sum(up + down for _, up, down in chances.by_day)
-    seen = 0
-    for day, up, down in chances.by_day:
-        seen += up + down
-        if seen >= DRAWN * ended:
-            return day
-    return chances.by_day[-1][0]
 
 
 def _binned(by_day: Sequence[tuple[int, int, int]], *, size: int, last: int) -> list[tuple[int, int]]:

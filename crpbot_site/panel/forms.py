@@ -59,7 +59,9 @@ class LifeForm(forms.Form):
     """The figures of one step; whether they make sense is said by the service, beside both sides."""
 
     amount = forms.DecimalField(max_digits=14, decimal_places=2, label="Amount")
-    initial = forms.DecimalField(max_digits=14, decimal_places=2, required=False, label="Initial balance")
+    initial = forms.DecimalField(  # type: ignore[assignment]  # a field; the form takes it out of the class
+        max_digits=14, decimal_places=2, required=False, label="Initial balance"
+    )
     programme = forms.ChoiceField(required=False, label="Programme")
     number = forms.CharField(max_length=40, required=False, label="Login at the venue")
 

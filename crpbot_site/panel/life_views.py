@@ -105,8 +105,9 @@ def _step(
     if look:
         looked = life.preview(account_id=account.pk, kind=kind, now=timezone.now(), **_wish(form))
     mistakes = () if looked is None else looked.mistakes
+    known = life_words.BY_KIND[LifeKind(kind)]
     given = {
-        "step": life_words.BY_KIND[LifeKind(kind)],
+        "step": known,
         "form": form,
         "looked": looked,
         "lines": [] if looked is None else life_words.lines(looked),
@@ -115,7 +116,7 @@ def _step(
         "waiting": life_page.waiting(account.pk),
         "settled": looked is not None and not mistakes,
     }
-    return page(request, "panel/life_step.html", given["step"].title, given, status=409 if refused else 200)
+    return page(request, "panel/life_step.html", known.title, given, status=409 if refused else 200)
 
 
 @require_POST

@@ -328,7 +328,8 @@ def _grid(paper: _Paper, top: Decimal, bottom: Decimal) -> list[Tick]:
 
 def _hours(paper: _Paper) -> list[Tick]:
     """Round hours of the day's own clock; a day of the clock change has its 23 or 25 hours."""
-    ticks, at = [], paper.day.start
+    ticks: list[Tick] = []
+    at = paper.day.start
     while at < paper.day.end:
         hour = paper.day.local(at).hour
         if hour % paper.frame.every == 0 and not (ticks and ticks[-1].text == f"{hour:02}:00"):

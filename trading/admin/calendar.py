@@ -152,7 +152,9 @@ class CalendarEntryAdmin(RowAdmin):
         for pk in list(queryset.values_list("pk", flat=True)):
             calendar.remove(pk, by=request.user.get_username(), now=timezone.now())
 
-    @action(description="Import a CSV file", url_path="import", permissions=["import_file"])
+    @action(  # type: ignore[untyped-decorator]
+        description="Import a CSV file", url_path="import", permissions=["import_file"]
+    )
     def import_file(self, request: HttpRequest) -> HttpResponse:
         """A file of entries: all of its lines are taken, or none, and each bad one is named."""
         form, bad = ImportForm(request.POST or None, request.FILES or None), []

@@ -47,7 +47,7 @@ _WORDS = {
 def judged_under(version: ProgrammeVersion) -> bool:
     """Whether an account, a period, a signal or a snapshot names this version."""
     return any(
-        model.objects.filter(programme=version).exists()  # type: ignore[attr-defined]  # each has the field
+        model.objects.filter(programme=version).exists()
         for model in (Account, AccountPeriod, Signal, RiskSnapshot)
     )
 
