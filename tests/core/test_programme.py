@@ -256,6 +256,26 @@ def test_one_mode_needs_the_equity_of_every_instant(mode: TotalLossMode, watches
     assert replace(TWO_STEP, total_loss_mode=mode).watches_peak is watches
 
 
+def test_days_begin_proven_with_what_is_known_of_them() -> None:
+    first = pg.first_day(FIRST, D(100000))
+    assert first == DayStart(
+        day="2026-11-02",
+        balance=D(100000),
+        peak_balance=D(100000),
+        proven=True,
+        equity=D(100000),
+        peak_equity=D(100000),
+    )
+    assert pg.begin_day(first, day="2026-11-03", balance=D(99000), equity=D(101000)) == DayStart(
+        day="2026-11-03",
+        balance=D(99000),
+        peak_balance=D(100000),
+        proven=True,
+        equity=D(101000),
+        peak_equity=D(101000),
+    )
+
+
 def test_a_midnight_that_nobody_saw_takes_the_knowledge_of_the_peak_away() -> None:
     day = pg.begin_day(pg.first_day(FIRST, D(100000)), day="2026-11-03", balance=D(104000), equity=None)
     assert (day.equity, day.peak_equity, day.peak_balance) == (None, None, D(104000))
