@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.panel import browser, factories
 from tests.panel.factories import World
 from trading.core.types import TradingState
+from trading.models import AccountRisk, Flatten, LifeAction
 from trading.services import kill_switch
 
 guards = import_module("trading.migrations.0002_append_only")
@@ -84,8 +86,19 @@ def test_no_page_breaks_its_own_policy(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     signal = stage.account.signal_set.order_by("-id").first()
-    names = ["panel:why", "panel:health", "panel:rows", "panel:halt", "panel:resume"]
+    names = [
+        "panel:why",
+        "panel:health",
+        "panel:rows",
+        "panel:halt",
+        "panel:resume",
+        "panel:risk",
+        "panel:life",
+    ]
+    names += ["panel:flatten", "panel:reopen", "admin:trading_calendarentry_import_file"]
+    names += ["admin:trading_calendarentry_add", "admin:trading_programmeversion_add"]
     urls = [reverse(name) for name in names]
+    urls += [reverse("panel:life_step", args=["reset"])]
     urls += [
         reverse("admin:trading_signal_changelist"),
         reverse("admin:trading_signal_change", args=[signal.pk]),
@@ -176,6 +189,58 @@ def test_resume(page: Page, live_server: Any, stage: World) -> None:
     assert kill_switch.effective(stage.account.pk).state is TradingState.ACTIVE
 
 
+def test_the_risk_page(page: Page, live_server: Any, stage: World, complaints: list[str]) -> None:
+    page.goto(live_server.url + reverse("panel:risk"))
+    expect(page.locator("#verdict")).to_contain_text("Far from every limit.")
+    expect(page.locator("#pass")).to_contain_text("TOO FEW")  # worked out after the page was shown
+    expect(page.locator(".risk-day-wide")).to_be_visible()
+    expect(page.locator(".risk-day-phone")).to_be_hidden()
+    assert page.locator("svg.limit-bar").count() >= 8
+    texts = page.locator(".risk-day-wide text[class*=r-text]").all()
+    boxes = sorted((text.bounding_box() or {} for text in texts), key=lambda box: box["y"])
+    assert all(a["y"] + 9 <= b["y"] for a, b in itertools.pairwise(boxes)), "labels cover each other"
+    page.keyboard.press("t")
+    expect(page.locator("[data-part=risk-day] .table-behind table")).to_be_visible()
+    page.keyboard.press("t")
+    AccountRisk.objects.update(level="locked", total_locked_at=stage.now)
+    expect(page.locator("#verdict")).to_contain_text("The total limit is locked", timeout=12_000)
+    expect(page.locator("[data-part=bar] .fact-level")).to_contain_text("LOCKED")
+    assert complaints == []
+
+
+def test_a_step_of_an_accounts_life(page: Page, live_server: Any, stage: World) -> None:
+    page.goto(live_server.url + reverse("panel:life"))
+    page.get_by_role("link", name="Reset").click()
+    page.fill("[name=initial]", "50000")
+    page.get_by_role("button", name="See both sides").click()
+    expect(page.locator(".sides")).to_contain_text("50,000.00")
+    button = page.locator("[data-confirm-button]")
+    expect(button).to_have_text("Ask for it: a reason and the word RESET to go")
+    expect(button).to_be_disabled()
+    page.fill("[name=reason]", "The firm offers a new start.")
+    page.fill("[name=phrase]", "RESET")
+    button.click()
+    expect(page.locator("#verdict")).to_contain_text("Reset waits, asked by owner.")
+    assert LifeAction.objects.get().body == {"initial": "50000"}
+    page.fill(".inline-ask [name=reason]", "Not today.")
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.locator("#verdict")).to_contain_text("No step waits.")
+    assert LifeAction.objects.get().state == "refused"
+
+
+def test_halt_and_close_everything(page: Page, stage: World) -> None:
+    page.keyboard.press("Shift+H")
+    page.get_by_label("Halt and close everything").check()
+    page.get_by_role("button", name="Halt now").first.click()
+    expect(page.locator("h1")).to_have_text("Close 2 positions at market?")
+    assert factories.halted()
+    assert not Flatten.objects.exists()
+    page.get_by_role("button", name="Close 2").click()
+    expect(page.locator("[data-part=bar]")).to_contain_text("CLOSING")
+    expect(page.locator("#verdict")).to_contain_text("Everything is being closed, asked by owner")
+    assert Flatten.objects.get().asked_by == "owner"
+
+
 @pytest.mark.parametrize("width", [390, 320])
 def test_the_phone_scrolls_down_only(width: int, running: Browser, stage: World, live_server: Any) -> None:
     context = browser.signed_in(
@@ -189,7 +254,11 @@ def test_the_phone_scrolls_down_only(width: int, running: Browser, stage: World,
         "panel:health",
         "panel:halt",
         "panel:resume",
+        "panel:risk",
+        "panel:life",
+        "panel:flatten",
         "admin:trading_signal_changelist",
+        "admin:trading_calendarentry_import_file",
     ]
     for url in [*(reverse(name) for name in names), reverse("admin:trading_signal_change", args=[signal.pk])]:
         page.goto(live_server.url + url)
