@@ -187,16 +187,27 @@ def test_more_trades_of_the_same_kind_narrow_the_interval() -> None:
 
 
 def test_an_interval_knows_histories_from_paths() -> None:
-    alike = np.random.default_rng(1).random((200, 50)) < 0.5
-    mean, low, high = pp.interval(alike)
-    assert 0.015 < high - low < 0.06, "all histories say the same: only the 10,000 paths are uncertain"
+    rng = np.random.default_rng(1)
+    few = pp.interval(rng.random((200, 50)) < 0.5, of=60)
+    many = pp.interval(rng.random((200, 5000)) < 0.5, of=60)
+    assert 0.2 < few[2] - few[1] < 0.35, "fifty paths of a history leave that much open"
+    assert many[2] - many[1] < 0.05, "all histories say the same"
     apart = np.repeat(np.arange(200) < 100, 50).reshape(200, 50)
-    mean, low, high = pp.interval(apart)
-    assert (mean, low, high) == (0.5, 0.0, 1.0)
-    never = np.zeros((200, 50), dtype=bool)
-    mean, low, high = pp.interval(never)
+    assert pp.interval(apart, of=60) == (0.5, 0.0, 1.0)
+    # Five in a hundred histories are hopeless: their number of paths must not hide them.
+    for paths in (10, 1000):
+        rare = np.repeat(np.arange(200) >= 10, paths).reshape(200, paths)
+        assert pp.interval(rare, of=60)[1] == 0.0
+    mean, low, high = pp.interval(np.zeros((200, 50), dtype=bool), of=60)
     assert (mean, low) == (0, 0)
     assert 0 < high < 0.001, "10,000 paths without one do not say never"
+
+
+@pytest.mark.parametrize(("of", "tail"), [(10, 0.0086), (20, 0.0159), (60, 0.0219), (100_000, 0.0250)])
+def test_few_days_have_longer_tails(of: int, tail: float) -> None:
+    low, high = pp.tails(of)
+    assert low == pytest.approx(tail, abs=0.0002)
+    assert low + high == pytest.approx(1)
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:

@@ -20,6 +20,7 @@ from trading.core.guards import count, positive
 from trading.core.own_trades import OwnDay, OwnTrade, blocks, own_days
 from trading.core.pass_paths import End, Rules, Standing, Table, walk
 from trading.core.programme import Programme
+from trading.core.progress import t_95
 from trading.core.tiers import Z_95, wilson
 from trading.core.types import ZERO, Breach
 
@@ -37,7 +38,6 @@ RISKS = tuple(
     Decimal(risk)
     for risk in ("0.001", "0.002", "0.003", "0.004", "0.005", "0.0075", "0.01", "0.0125", "0.015", "0.02")
 )
-_LOW, _HIGH = 0.025, 0.975
 _LOT = 64
 
 
@@ -327,47 +327,56 @@ def _with_outcomes(frame: Chances, runs: _Runs) -> Chances:
     shown = [end for end in WORDS if end is not End.LOCK or frame.lock]
     if not runs.risks:
         shown.remove(End.PASS)
-    outcomes = tuple(_share(end, ends == end) for end in shown)
+    outcomes = tuple(_share(end, ends == end, of=frame.groups) for end in shown)
     return replace(
         frame,
         outcomes=outcomes,
-        to_pass=_spread(ends, days),
+        to_pass=_spread(ends, days, of=frame.groups),
         by_day=_by_day(ends, days),
         sentence=_sentence(frame, outcomes),
     )
 
 
-def interval(hits: np.ndarray) -> tuple[float, float, float]:
+def interval(hits: np.ndarray, *, of: int) -> tuple[float, float, float]:
     """Mean of all paths' hits with its 95 % interval; hits: (G, P) bool, each row a history of its own.
 
-    The rows' means differ for two reasons: their histories, and the few paths of each.  The second is no lack
-    of knowledge about the account, so the spread is narrowed by its part.  What remains is joined with the
-    Wilson interval of the paths themselves, so that it never shrinks to nothing.
+    of: blocks in the real history, at least 2.  The interval holds the middle of the rows' means, in which their
+    few paths count as uncertainty too, and the Wilson interval of the paths themselves, so that it never
+    shrinks to nothing.
     """
     means = hits.mean(axis=1)
     mean = float(means.mean())
-    between = float(means.var(ddof=1))
-    within = float((means * (1 - means)).mean()) / max(hits.shape[1] - 1, 1)
-    kept = math.sqrt(max(between - within, 0.0) / between) if between > 0 else 0.0
-    low, high = (mean + kept * (float(q) - mean) for q in np.quantile(means, (_LOW, _HIGH)))
+    low, high = (float(edge) for edge in np.quantile(means, tails(of)))
     sure = wilson(int(hits.sum()), hits.size)
     edges = [low, high, float(sure.low or 0), float(sure.high or 0), mean]
     return mean, max(min(edges), 0.0), min(max(edges), 1.0)
 
 
-def _share(end: End, hits: np.ndarray) -> Share:
-    share, low, high = interval(hits)
+def tails(of: int) -> tuple[float, float]:
+    """Which parts of the histories' answers lie outside of a 95 % interval, for a history of ``of`` blocks.
+
+    Drawn anew, few days differ less from each other than days that never happened do: the tails are those of
+    Student's t, widened by n / (n - 1).
+    Source: Hesterberg 2015, The American Statistician 69, 371-386, the expanded percentile interval.
+    """
+    reach = math.sqrt(of / (of - 1)) * float(t_95(of - 1))
+    tail = math.erfc(reach / math.sqrt(2)) / 2
+    return tail, 1 - tail
+
+
+def _share(end: End, hits: np.ndarray, *, of: int) -> Share:
+    share, low, high = interval(hits, of=of)
     return Share(end=end, share=share, low=low, high=high)
 
 
-def _spread(ends: np.ndarray, days: np.ndarray) -> Spread | None:
+def _spread(ends: np.ndarray, days: np.ndarray, *, of: int) -> Spread | None:
     """Days to the target; None while fewer than one path in a hundred reaches it."""
     passed = ends == End.PASS
     if passed.sum() < ends.size / 100:
         return None
     low, median, high = (int(day) for day in np.quantile(days[passed], (0.1, 0.5, 0.9), method="nearest"))
     medians = [float(np.median(of[hit])) for of, hit in zip(days, passed, strict=True) if hit.any()]
-    first, last = np.quantile(medians, (_LOW, _HIGH))
+    first, last = np.quantile(medians, tails(of))
     return Spread(
         median=median,
         low=low,
@@ -384,6 +393,17 @@ def _by_day(ends: np.ndarray, days: np.ndarray) -> tuple[tuple[int, int, int], .
     return tuple((day, int(passed[day]), int(stopped[day])) for day in range(1, last + 1))
 
 
+def day_of_most(found: Chances, part: float) -> int:
+    """The day by which ``part`` of the paths that end have ended; 0 without one."""
+    ended = sum(up + down for _, up, down in found.by_day)
+    seen = 0
+    for day, up, down in found.by_day:
+        seen += up + down
+        if seen >= part * ended:
+            return day
+    return 0
+
+
 def _with_curve(frame: Chances, runs: _Runs) -> Chances:
     """The frame with P(pass) at every risk, and which risks cannot be told from the best."""
     if not runs.risks:
@@ -391,13 +411,13 @@ def _with_curve(frame: Chances, runs: _Runs) -> Chances:
     hits = {risk: runs.of_risk(risk) for risk in runs.risks}
     # Of equal ones the smallest risk: nothing is gained by more.
     best = max(runs.risks, key=lambda risk: (float(hits[risk].mean()), -risk))
-    curve = tuple(_at_risk(risk, hits[risk], hits[best]) for risk in runs.risks)
+    curve = tuple(_at_risk(risk, hits[risk], hits[best], of=frame.groups) for risk in runs.risks)
     return replace(frame, curve=curve, best_risk=best, curve_sentence=_curve_sentence(frame, curve, best))
 
 
-def _at_risk(risk: Decimal, hits: np.ndarray, best: np.ndarray) -> AtRisk:
+def _at_risk(risk: Decimal, hits: np.ndarray, best: np.ndarray, *, of: int) -> AtRisk:
     """A point of the curve; the difference to the best is taken history by history."""
-    share, low, high = interval(hits)
+    share, low, high = interval(hits, of=of)
     behind = best.mean(axis=1) - hits.mean(axis=1)
     like_best = float(behind.mean()) <= float(Z_95) * float(behind.std(ddof=1))
     return AtRisk(risk=risk, share=share, low=low, high=high, like_best=like_best)

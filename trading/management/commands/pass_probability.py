@@ -28,6 +28,7 @@ from trading.selectors import progress as rows
 MOST_PATHS = 10_000_000
 BAR = 40
 LINES = 12
+MOST = 0.97
 
 
 class Command(BaseCommand):
@@ -252,22 +253,24 @@ def _curve(found: Chances) -> list[str]:
 
 def _histogram(found: Chances) -> list[str]:
     """On which days paths reach the target (#) and are stopped (x), as parts of all paths."""
-    if not found.by_day:
+    last = chance.day_of_most(found, MOST)
+    if not last:
         return []
-    last = found.by_day[-1][0]
-    size = max(-(-last // LINES), 1)
-    bins = [[0, 0] for _ in range(-(-last // size))]
+    size = -(-last // LINES)
+    bins = [[0, 0] for _ in range(-(-last // size) + 1)]
     for day, up, down in found.by_day:
-        bins[(day - 1) // size][0] += up
-        bins[(day - 1) // size][1] += down
-    most = max(max(up + down for up, down in bins), 1)
+        at = min((day - 1) // size, len(bins) - 1)
+        bins[at][0] += up
+        bins[at][1] += down
+    most = max(up + down for up, down in bins)
+    # Whole groups are drawn, so there may be a few more paths than were asked for.
     whole = sum(up + down for up, down in bins)
     undecided = found.share(End.UNDECIDED)
     ended = 1 - (undecided.share if undecided else 0.0)
     lines = ["", "Where the paths end, by day: # reaches the target, x is stopped"]
     for number, (up, down) in enumerate(bins):
-        span = f"{number * size + 1}-{min((number + 1) * size, last)}"
+        first = number * size + 1
+        span = f"{first}-{first + size - 1}" if number < len(bins) - 1 else f"from {first}"
         bar = "#" * round(up / most * BAR) + "x" * round(down / most * BAR)
-        share = percent((up + down) / max(whole, 1) * ended, 1)
-        lines.append(f"{span:>9} |{bar:<{BAR}} {share} %")
+        lines.append(f"{span:>9} |{bar:<{BAR}}| {percent((up + down) / whole * ended, 1)} %")
     return [*lines, ""]
