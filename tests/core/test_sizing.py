@@ -60,6 +60,15 @@ def test_rounded_commissions_never_exceed_the_risk_money() -> None:
     assert (tipped.lots, tipped.risk) == (D("0.01"), D("6.58"))
 
 
+def test_a_loss_of_just_the_risk_money_fits() -> None:
+    assert (sized("493.73").lots, sized("493.73").risk) == (D("0.75"), D("493.73"))
+    assert sized("493.72").lots == D("0.74")
+
+
+def test_one_volume_may_be_all_that_a_venue_trades() -> None:
+    assert sized(instrument=replace(BTC, volume_max=D("0.01"))).lots == D("0.01")
+
+
 def test_the_venue_caps_the_volume() -> None:
     capped = sized("50000")
     assert (capped.lots, capped.capped_by) == (D(5), "volume_max")
