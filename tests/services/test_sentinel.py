@@ -73,11 +73,11 @@ def with_position(world: World, desk: Desk, minutes: int = 12) -> Trade:
     return Trade.objects.get()
 
 
-def of(name: str, value: object) -> Change:
+def of(name: str, value: Any) -> Change:
     return lambda view: replace(view, **{name: value})
 
 
-def of_position(name: str, value: object) -> Change:
+def of_position(name: str, value: Any) -> Change:
     def change(view: AccountView) -> AccountView:
         return replace(view, positions=tuple(replace(p, **{name: value}) for p in view.positions))
 
