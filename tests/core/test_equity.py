@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.worlds import position
 from trading.core.equity import balance_at, booked, equity_of, pnl
-from trading.core.types import Deal, Side
+from trading.core.types import Deal, DealKind, Side
 
 MIDNIGHT = datetime(2026, 11, 18, 23, 0, tzinfo=UTC)
 
@@ -64,6 +64,17 @@ def test_walking_back_gives_the_balance_of_any_moment(steps: list[tuple[int, int
     now = start + sum((booked(d) for d in deals), D(0))
     forward = start + sum((booked(d) for d in deals if d.at < MIDNIGHT), D(0))
     assert balance_at(deals, now, MIDNIGHT) == forward
+
+
+def test_money_paid_in_or_out_is_booked_as_it_stands() -> None:
+    """A payment since midnight was not in the balance at midnight; who counts payments adds them back."""
+    nothing = {"commission": D(0), "swap": D(0), "kind": DealKind.BALANCE}
+    paid = [
+        deal(1, "-2500", MIDNIGHT + timedelta(hours=1), **nothing),
+        deal(2, "300", MIDNIGHT - timedelta(hours=1), **nothing),
+    ]
+    assert [booked(one) for one in paid] == [D(-2500), D(300)]
+    assert balance_at(paid, D(100000), MIDNIGHT) == D(102500)
 
 
 def test_a_doubled_deal_proves_nothing() -> None:
