@@ -218,6 +218,7 @@ def test_what_another_process_latched_meanwhile_is_not_undone(begun: World) -> N
 def test_a_word_nobody_knows_is_not_taken_for_no_lock(begun: World, column: str) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("ALTER TABLE trading_accountrisk DROP CONSTRAINT account_risk_level")
         else:
             cursor.execute("PRAGMA ignore_check_constraints=ON")
