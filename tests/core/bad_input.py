@@ -92,7 +92,7 @@ HARMLESS: dict[str, Callable[[Any], bool]] = {
     "limits.cash_reserve": lambda bad: bad is None or bad == D("1e-30"),
     "instrument.margin_rate": lambda bad: True,
     "instrument.group": lambda bad: isinstance(bad, str) and bad != "",
-    "instrument.gap_buffer_bp": lambda bad: True,
+    "instrument.gap_buffer_bp": lambda bad: bad == D("1e-30"),
     "programme.daily_counts_open": lambda bad: isinstance(bad, bool),
     "programme.day_shift": lambda bad: bad == timedelta(0) and isinstance(bad, timedelta),
     "programme.news_minutes": lambda bad: bad in (0, 1) and type(bad) is int,

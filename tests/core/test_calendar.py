@@ -174,6 +174,12 @@ def test_the_refusal_of_a_closure_says_from_when_to_when() -> None:
     )
 
 
+@pytest.mark.parametrize("at", [SHUT, SHUT + HOUR])
+def test_in_a_closure_nothing_is_said_of_the_hours_before_it(at: datetime) -> None:
+    answer = calendar.closure((shut(SHUT, 4),), "BTC-USD", CHALLENGE, at)
+    assert answer.sentence.endswith("to Sat 25 Jul 11:00 Prague (Weekend). Opens by itself after it.")
+
+
 @given(
     parts=st.lists(st.tuples(st.integers(-600, 600), st.integers(1, 240)), min_size=1, max_size=6),
     at=st.integers(-800, 900),
