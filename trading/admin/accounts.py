@@ -51,7 +51,7 @@ class AccountForm(forms.ModelForm):
         model = Account
         fields = ("mode", *_LIMITS)
         help_texts = {
-            "mode": "only down: an account set to observe does not trade on paper again in this version",
+            "mode": "only down: `manage.py mode` raises it again, with a reason and a typed word",
             "high_per_hour": "approved High signals an hour",
             "signals_per_hour": "approved signals an hour",
             "cool_down_minutes": "least time between two approved signals of one market",
@@ -63,7 +63,7 @@ class AccountForm(forms.ModelForm):
         if asked.rank > held.rank:
             raise forms.ValidationError(
                 f"The mode goes down here, never up: asked {asked}, is {held}. "
-                "Going up needs the checks of that step, which this version does not have."
+                "Going up needs the checks of that step: `manage.py mode` makes them."
             )
         return asked.value
 
