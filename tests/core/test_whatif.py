@@ -250,6 +250,14 @@ def test_a_total_lock_stays_for_nobody_reopens() -> None:
     ]
 
 
+@pytest.mark.parametrize(("equity", "level"), [("92000", "locked"), ("92000.01", "red")])
+def test_a_total_lock_begins_at_80_percent(equity: str, level: str) -> None:
+    # The day begins at 95,000, so that of the daily limit only three fifths are gone.
+    lines = judged(mark("16 00:00", "95000"), mark("16 10:00", equity), mark("17 10:00", "95000"))
+    assert only(lines, "level")[1] == (level,)
+    assert only(lines, "level")[2] == ("locked" if level == "locked" else "amber",)
+
+
 def test_days_with_an_opening_are_counted_once_and_at_their_own_day() -> None:
     lines = judged(
         Opened(at=at("15 09:00")),
@@ -346,6 +354,33 @@ def test_money_paid_in_at_midnight_is_of_the_new_day() -> None:
     assert only(lines, "day", "day_start_balance")[-1] == ("2026-01-16", "100000.00")
 
 
+@pytest.mark.parametrize("mode", [TotalLossMode.TRAILING_END_OF_DAY, TotalLossMode.TRAILING_INTRADAY])
+def test_money_paid_in_or_out_moves_a_trailed_peak_by_as_much(mode: TotalLossMode) -> None:
+    lines = judged(
+        mark("16 00:00", "104000"),
+        Paid(at=at("16 09:00"), amount=D(-1000)),
+        mark("16 09:00", "103000"),
+        Paid(at=at("16 10:00"), amount=D(500)),
+        mark("16 10:00", "103500"),
+        programme=changed(total_loss_mode=mode),
+    )
+    assert only(lines, "total_floor") == [("94000.00",), ("93000.00",), ("93500.00",)]
+
+
+@pytest.mark.parametrize(("balance", "floor"), [("104000", "94000.00"), ("97000", "90000.00")])
+def test_an_account_that_was_running_already_begins_with_what_it_held(balance: str, floor: str) -> None:
+    start = Start(at=at("15 08:00"), initial=D(100000), balance=D(balance))
+    (moment,) = whatif.judge([start, mark("15 09:00", balance)], ONE_STEP)
+    line = whatif.line(moment)
+    assert (line["day_start_balance"], line["total_floor"]) == (f"{balance}.00", floor)
+
+
+def test_before_the_first_mark_the_initial_balance_is_known_to_hold() -> None:
+    start = Start(at=at("15 08:00"), initial=D(100000))
+    midnight, _ = whatif.judge([start, mark("16 09:00", "99000", floating_known=False)], CHALLENGE)
+    assert (midnight.floating_known, midnight.equity, midnight.is_mark) == (True, D(100000), False)
+
+
 def test_a_peak_never_falls_below_the_initial_balance() -> None:
     lines = judged(Paid(at=at("15 09:00"), amount=D(-4000)), mark("15 09:00", "96000"), programme=ONE_STEP)
     assert only(lines, "total_floor") == [("90000.00",)]
@@ -428,3 +463,10 @@ def test_a_summary_of_nothing_is_refused() -> None:
 
 def test_a_mark_whose_open_profit_is_not_known_is_told_apart() -> None:
     assert not summed(mark("15 10:00", "101000", floating_known=False)).floating_known
+    known, unknown = mark("15 10:00", "101000"), mark("15 11:00", "101000", floating_known=False)
+    assert not summed(known, unknown).floating_known
+
+
+def test_a_day_is_drawn_with_its_worst_level() -> None:
+    (row,) = summed(mark("15 10:00", "100000", "97000"), mark("15 11:00", "100000")).days
+    assert (row.level.value, row.least.headroom) == ("amber", D(2000))
