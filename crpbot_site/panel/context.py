@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from crpbot_site.panel import drawings, words
+from crpbot_site.panel import drawings, opens, words
 from crpbot_site.panel.glance import Glance, glance
 from trading.core.headroom import level_of
 from trading.models import Scan
@@ -104,7 +104,7 @@ def _of_account(seen: Glance) -> dict[str, Any]:
         "earlier": answers.earlier[:EARLIER_SHOWN],
         "last_judged": _last_judged(answers.newest),
         "max_positions": limits_of(account).max_positions,
-        "blockers": _blockers(seen),
+        "steps": _steps(seen),
         **limits(seen),
     }
 
@@ -113,11 +113,11 @@ def _last_judged(answers: list[Scan]) -> Any:
     return max((scan.judged_at for scan in answers), default=None)
 
 
-def _blockers(seen: Glance) -> list[readiness.Line]:
-    """What stands against trading while the page is in danger; nothing on a calm page."""
+def _steps(seen: Glance) -> list[opens.Step]:
+    """What opens trading again while the page is in danger; nothing on a calm page."""
     if not seen.danger or seen.account is None:
         return []
-    return readiness.resume_blockers(now=seen.now, account_id=seen.account.pk)
+    return opens.steps(seen, readiness.resume_blockers(now=seen.now, account_id=seen.account.pk))
 
 
 def limits(seen: Glance) -> dict[str, Any]:

@@ -27,10 +27,11 @@ from waitress.server import create_server
 from tests import conftest, servers  # conftest sets the environment and Django up, before any row is imported
 from tests.panel import browser, factories, played
 from tests.panel.played import Clock, Played
+from trading.core.calendar import EntryKind
 from trading.core.types import TradingState
 from trading.management.scratch import scratch_database
 from trading.models import OutcomeState, Signal
-from trading.services import bootstrap, kill_switch
+from trading.services import bootstrap, calendar, kill_switch
 
 FOLDER = Path(conftest.__file__).parents[1] / "docs" / "images"
 INSTANT = datetime(2026, 11, 20, 13, 32, 16, tzinfo=UTC)
@@ -88,6 +89,40 @@ def _ask_halt(page: Page) -> None:
     page.wait_for_selector("#halt-dialog[open]")
 
 
+def _worked_out(page: Page) -> None:
+    """The pass probability comes after the page."""
+    page.wait_for_selector("#pass:not(:has([data-load]))", timeout=60_000)
+
+
+def _both_sides(page: Page) -> None:
+    page.fill("[name=initial]", "50000")
+    page.get_by_role("button", name="See both sides").click()
+    page.wait_for_selector(".sides")
+
+
+def _announced(stage: Played) -> None:
+    """What a person has entered into the calendar."""
+    now = stage.clock.now.replace(minute=0, second=0)
+    for kind, title, hours, lasts in (
+        ("news", "US non-farm payrolls", 48, 0),
+        ("closure", "Exchange upgrade", 17, 4),
+        ("maintenance", "Server maintenance", 96, 1),
+    ):
+        starts = now + timedelta(hours=hours)
+        calendar.add(
+            calendar.Wanted(
+                kind=EntryKind(kind),
+                title=title,
+                starts_at=starts,
+                ends_at=starts + timedelta(hours=lasts),
+                symbols=(),
+                source="ftmo.com",
+            ),
+            by="owner",
+            now=stage.clock.now,
+        )
+
+
 def _calm(camera: Camera) -> None:
     """The pictures of an ordinary day."""
     camera.take("overview", "/")
@@ -98,6 +133,14 @@ def _calm(camera: Camera) -> None:
     camera.take("signal", _path(_refused()), scheme="light", whole=True)
     camera.take("signal-taken", _path(_taken()), whole=True)
     camera.take("health", "/system/")
+    camera.take("risk", "/risk/", whole=True, then=_worked_out)
+    camera.take("risk-light", "/risk/", scheme="light", whole=True, then=_worked_out)
+    camera.take("risk-phone", "/risk/", scheme="light", phone=True, then=_worked_out)
+    camera.take("life", "/life/", scheme="light")
+    camera.take("life-step", "/life/reset/", then=_both_sides)
+    camera.take("life-step-phone", "/life/reset/", scheme="light", phone=True, then=_both_sides)
+    camera.take("calendar", "/trading/calendarentry/")
+    camera.take("programmes", "/trading/programmeversion/", scheme="light")
     camera.take("halt", "/", then=_ask_halt)
 
 
@@ -131,6 +174,13 @@ def _halted(camera: Camera, stage: Played) -> None:
     _halt(stage)
     camera.take("overview-halted", "/")
     camera.take("resume-refused", "/resume/")
+    camera.take("close-everything", "/flatten/", scheme="light")
+    everything = "halt and close everything, asked on the panel"
+    kill_switch.set_state(
+        TradingState.HALTED, by="owner", reason=everything, now=stage.clock.now, flatten=True
+    )
+    camera.take("closing", "/")
+    camera.take("closing-phone", "/", scheme="light", phone=True)
 
 
 def _halt(stage: Played) -> None:
@@ -161,6 +211,7 @@ def main() -> int:
         call_command("sync_schedule", stdout=StringIO())
         stage = Played(_prices(), clock, owner=owner)
         stage.play(INSTANT)
+        _announced(stage)
         with panel() as address, browser.chromium(path) as running:
             camera = Camera(running, address)
             _calm(camera)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -123,6 +123,30 @@ def test_a_breach_stays_for_good(world: World, owner: Client) -> None:
     assert "The daily loss limit was broken on" in page
     assert "only by the account's next stretch" in page
     assert reverse("panel:reopen") not in page
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (
+            {"level": "locked", "total_locked_at": datetime(2026, 11, 20, tzinfo=UTC)},
+            "An admin reopens the total limit",
+        ),
+        ({"level": "breach", "breach": "total"}, "The account's next stretch"),
+        ({"level": "locked", "daily_locked_on": date(2999, 1, 1)}, "The lock ends with the day"),
+    ],
+)
+def test_the_overview_says_what_opens_it_again(
+    kept: dict[str, object], said: str, world: World, owner: Client, guest: Client
+) -> None:
+    AccountRisk.objects.update(**kept)
+    factories.keep_fresh(world.account)
+    page = _page(owner, "admin:index")
+    assert said in page
+    assert "when the numbers are fresh again" not in page
+    links = (reverse("panel:reopen"), f'{reverse("panel:life")}">Account life…')
+    assert any(link in page for link in links) is ("daily_locked_on" not in kept)
+    assert not any(link in _page(guest, "admin:index") for link in links)
 
 
 def test_everything_that_is_being_closed_is_told(busy: World, owner: Client) -> None:

@@ -129,10 +129,9 @@ class ProgrammeVersionAdmin(KeptAdmin):
         "daily",
         "total",
         "target",
-        "min_trading_days",
+        "days",
         "best_day",
         "news",
-        "swing",
     )
     list_filter = ("phase", "swing", "profile__firm")
     search_fields = ("profile__name", "profile__title", "version")
@@ -168,6 +167,10 @@ class ProgrammeVersionAdmin(KeptAdmin):
     @admin.display(description="target", ordering="profit_target")
     def target(self, version: ProgrammeVersion) -> str:
         return "none" if version.profit_target is None else _percent(version.profit_target)
+
+    @admin.display(description="days", ordering="min_trading_days")
+    def days(self, version: ProgrammeVersion) -> str:
+        return str(version.min_trading_days) if version.min_trading_days else "none"
 
     @admin.display(description="best day", ordering="best_day_share")
     def best_day(self, version: ProgrammeVersion) -> str:
