@@ -262,6 +262,11 @@ def test_a_broken_limit_has_answered_already() -> None:
     assert found.sample is Sample.ENDED
     assert not found.outcomes
     assert "daily" in found.sentence
+    met = chances(history(coin(40, wins=60), met=True))
+    assert (met.sample, met.outcomes) == (Sample.ENDED, ())
+    assert "met" in met.sentence
+    both = chances(history([], breach=Breach.TOTAL, met=True))
+    assert "total" in both.sentence, "a target that was reached does not mend a broken limit"
 
 
 def test_a_phase_without_a_target_has_no_probability_to_pass() -> None:

@@ -145,6 +145,13 @@ def test_a_breach_has_answered_already(world: World) -> None:
     assert (found.sample, found.outcomes) == (Sample.ENDED, ())
 
 
+def test_objectives_that_are_met_leave_nothing_to_draw(world: World) -> None:
+    for number, net in enumerate(("9000", "1000", "100", "1")):
+        pasts.trade(world.account, world.market, opened_at=NOW + number * DAY, net=net)
+        found = progress.chances_of(world.account, now=NOW + number * DAY + 3 * HOUR)
+        assert found.sample is (Sample.ENDED if number == 3 else Sample.TOO_FEW)
+
+
 def test_the_owners_ceilings_count(world: World, environment: object) -> None:
     assert progress.history_of(world.account, now=NOW + HOUR).programme.daily_loss == D("0.05")
     environment(max_daily_loss=D("0.02"))  # type: ignore[operator]

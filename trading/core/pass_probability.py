@@ -42,7 +42,7 @@ _LOT = 64
 
 
 class Sample(StrEnum):
-    """Whether there is enough to speak of a probability; ENDED when a broken limit has answered already."""
+    """Whether there is enough to speak of a probability; ENDED when the phase is passed or lost already."""
 
     ENDED = "ended"
     TOO_FEW = "too_few"
@@ -65,7 +65,7 @@ class History:
 
     trades: the closed ones.  first, last: the prop-firm days that they are counted over, both included.
     set_risk: the risk a trade that the account is set to now, a fraction of the initial balance.
-    breach: the limit that the account has broken, for good.
+    breach: the limit that the account has broken, for good.  met: whether every objective is met.
     """
 
     trades: tuple[OwnTrade, ...]
@@ -76,6 +76,7 @@ class History:
     last: date
     set_risk: Decimal
     breach: Breach = Breach.NONE
+    met: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,14 +198,20 @@ def chances(
         set_risk=history.set_risk,
         assumed=assumed,
     )
-    if history.breach:
-        said = f"The {history.breach} limit is broken: this phase is over, whatever the trades say."
-        return replace(frame, sample=Sample.ENDED, sentence=said)
+    if ended := _ended(history):
+        return replace(frame, sample=Sample.ENDED, sentence=ended)
     if frame.sample is Sample.TOO_FEW:
         return replace(frame, sentence=_too_few(frame, days))
     present = _present(trades, history.initial)
     runs = _Runs(history, days, frame, present=present, told=told)
     return _with_curve(_with_outcomes(replace(frame, present=present), runs), runs)
+
+
+def _ended(history: History) -> str:
+    """Why there is nothing left to draw, "" while there is."""
+    if history.breach:
+        return f"The {history.breach} limit is broken: this phase is over, whatever the trades say."
+    return "Every objective of this phase is met: nothing is left to reach." if history.met else ""
 
 
 def _with_risk(trades: Sequence[OwnTrade]) -> tuple[tuple[OwnTrade, ...], int]:
@@ -396,12 +403,14 @@ def _by_day(ends: np.ndarray, days: np.ndarray) -> tuple[tuple[int, int, int], .
 def day_of_most(found: Chances, part: float) -> int:
     """The day by which ``part`` of the paths that end have ended; 0 without one."""
     ended = sum(up + down for _, up, down in found.by_day)
+    if not ended:
+        return 0
     seen = 0
     for day, up, down in found.by_day:
         seen += up + down
         if seen >= part * ended:
             return day
-    return 0
+    return found.by_day[-1][0]
 
 
 def _with_curve(frame: Chances, runs: _Runs) -> Chances:

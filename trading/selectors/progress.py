@@ -91,6 +91,7 @@ def history_of(account: Account, *, now: datetime) -> History:
         last=max(closed, clock.day(now) - timedelta(days=1), first),
         set_risk=risk.limits_of(account).risk_per_trade,
         breach=risk.latch_of(account.pk).breach,
+        met=done.met,
     )
 
 
