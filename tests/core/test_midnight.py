@@ -232,6 +232,76 @@ def test_a_position_without_a_stop_is_closed_first() -> None:
     assert set(planned(view, day("200000")).close) == {"n1", "n2"}
 
 
+def bare(*held: Position, orders: str = "0", minutes: int = 5, balance: str = "204000") -> Plan:
+    """A plan where nothing costs anything and stops fill at their price."""
+    markets = {"BTC-USD": FREE, "BTC-EUR": replace(FREE, symbol="BTC-EUR")}
+    world = {
+        "view": view_of(balance, *held),
+        "day": day("200000"),
+        "initial": D(200000),
+        "programme": TWO_STEP,
+        "instruments": markets,
+        "limits": replace(LIMITS, gap_buffer_bp=D(0)),
+        "now": before(minutes),
+    }
+    room = room_of(world, pending(orders))
+    return plan(room=room, action=MidnightAction.REDUCE, act_minutes=10, **world)
+
+
+def test_of_two_closes_that_help_alike_the_larger_floating_loss_goes() -> None:
+    """Both would have lost 6,000 at their stops; one has lost more of it already."""
+    less = losing("1000", "less", further="5000")
+    more = losing("4000", "more", further="2000", market="BTC-EUR")
+    assert bare(less, more).close == bare(more, less).close == ("more",)
+
+
+def test_what_is_lost_at_the_stop_decides_before_what_floats() -> None:
+    """One close is enough when it is the one whose stop lies far away."""
+    near = losing("6000", "near", further="100")
+    far = losing("5000", "far", further="7000", market="BTC-EUR")
+    assert bare(near, far).close == ("far",)
+
+
+def test_nothing_is_closed_that_does_not_help() -> None:
+    """An order on its way fills the room alone; the position at its stop would change nothing."""
+    still = position(ticket="s", lots=D(1), entry=D(90000), price=D(91000), stop=D(91000), profit=D(1000))
+    answer = bare(still, orders="10000")
+    assert (answer.due, answer.action, answer.close) == (True, MidnightAction.WARN, ())
+    assert answer.sentence.endswith("what is at risk are orders on their way.")
+
+
+def test_swap_is_part_of_what_floats() -> None:
+    """9,900 by price and 200 of swap: only with the swap it is more than 10,000."""
+    tired = replace(losing("9900", "t", further="0.01"), swap=D(-200))
+    assert bare(tired).close == ("t",)
+    assert bare(replace(tired, swap=D(0))) == Plan(due=False)
+    late = replace(losing("5000", "swap", further="0.01", market="BTC-EUR"), swap=D(-400))
+    assert bare(losing("5100", "price", further="0.01"), late).close == ("swap",)
+
+
+@pytest.mark.parametrize(
+    ("loss", "closes"),
+    [
+        pytest.param("13232", True, id="768 left today, 767.68 to pay"),
+        pytest.param("13233", False, id="767 left today, 767.67 to pay"),
+    ],
+)
+def test_a_close_that_costs_more_than_is_left_today_is_not_made(loss: str, closes: bool) -> None:
+    seen = view_of("204000", losing(loss))
+    world = {
+        "day": day("200000"),
+        "initial": D(200000),
+        "programme": TWO_STEP,
+        "instruments": {"BTC-USD": replace(BTC, commission_rate=D("0.01"))},
+        "limits": LIMITS,
+        "now": before(5),
+    }
+    room = room_of({"view": seen, **world})
+    answer = plan(room=room, view=seen, action=MidnightAction.REDUCE, act_minutes=10, **world)
+    assert bool(answer.close) is closes
+    assert answer.sentence.endswith("are closed now." if closes else "it would break today's limit.")
+
+
 def test_where_open_loss_does_not_count_a_close_that_breaks_today_is_not_planned() -> None:
     """The day began with 204,000: closing 13,000 now would break the limit that holding them does not."""
     programme = replace(TWO_STEP, daily_counts_open=False)

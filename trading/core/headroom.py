@@ -234,8 +234,8 @@ def _room(
 
 
 def with_peak(day: DayStart, equity: Decimal, programme: Programme) -> DayStart:
-    """The day with the equity of this instant counted as a peak; an unknown peak stays unknown."""
-    if not programme.watches_peak or day.peak_equity is None:
+    """The day with the equity of this instant counted as a peak; ValueError when a peak that counts is unknown."""
+    if not programme.watches_peak:
         return day
     return replace(day, peak_equity=max(positive("highest equity", day.peak_equity), equity))
 

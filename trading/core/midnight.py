@@ -83,7 +83,7 @@ def plan(
         return Plan(due=True, sentence=f"{_why(stands)} The desk {word} {act_minutes} min before midnight.")
     chosen = _all(stands) if wanted is MidnightAction.FLATTEN else _fewest(stands)
     if not chosen:
-        return Plan(due=True, sentence=f"{_why(stands)} No close would help: it would break today's limit.")
+        return Plan(due=True, sentence=f"{_why(stands)} {_helpless(stands)}")
     closed = f"{len(chosen)} of {len(view.positions)} positions are closed now."
     tickets = tuple(p.ticket for p in sorted(chosen, key=_floating))
     # Whoever carries out FLATTEN closes all: where one has to stay, the others are named.
@@ -184,6 +184,12 @@ def _close(account: _Account, goes_on: Callable[[_Account, _Account], bool]) -> 
 
 def _floating(position: Position) -> Decimal:
     return position.profit + position.swap
+
+
+def _helpless(account: _Account) -> str:
+    if not account.closings():
+        return "No close is made: it would break today's limit."
+    return "No close would help: what is at risk are orders on their way."
 
 
 def _why(account: _Account) -> str:
