@@ -87,9 +87,9 @@ def test_a_limit_that_is_no_number_is_refused(value: str, world: World, owner: C
     assert _change(owner, world.account, risk_per_trade=value)[0] == 200
 
 
-def test_the_mode_never_goes_up_again(world: World, owner: Client) -> None:
+def test_the_mode_never_goes_up_here(world: World, owner: Client) -> None:
     page = owner.get(reverse("admin:trading_account_change", args=[world.account.pk])).content.decode()
-    assert "an account set to observe does not trade on paper again" in page
+    assert "`manage.py mode` raises it again" in page
     assert _change(owner, world.account, mode="observe")[0] == 302
     assert _change(owner, world.account, mode="paper")[0] == 200
 
