@@ -32,6 +32,18 @@ LIMITS = {
     "high_per_hour": "5",
     "cool_down_minutes": "15",
     "signal_ttl_seconds": "90",
+    "max_group_risk": "0.02",
+    "max_margin_share": "0.9",
+    "basis_limit_bp": "12",
+    "messages_per_day": "2000",
+    "orders_per_minute": "10",
+    "orders_per_hour": "60",
+    "orders_per_day": "200",
+    "lots_per_day": "100",
+    "losses_in_row": "10",
+    "midnight_action": "reduce",
+    "midnight_minutes": "10",
+    "lock_flattens": "on",
 }
 
 
@@ -80,6 +92,41 @@ def test_limits_only_tighten(name: str, good: str, bad: str, world: World, owner
         if name != "mode"
         else world.account.mode == good
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("max_group_risk", "0.01", "0"),
+        ("max_margin_share", "1", "1.1"),
+        ("max_position_share", "0.3", "-0.3"),
+        ("cash_reserve", "0", "1"),
+        ("min_order_value", "10", "0"),
+        ("basis_limit_bp", "8.5", "0"),
+        ("messages_per_day", "1", "0"),
+        ("lots_per_day", "0.01", "0"),
+        ("losses_in_row", "3", "0"),
+        ("midnight_action", "flatten", "pray"),
+        ("midnight_minutes", "60", "61"),
+    ],
+)
+def test_what_the_guard_could_not_work_with_is_refused(
+    name: str, good: str, bad: str, world: World, owner: Client
+) -> None:
+    world.account.refresh_from_db()
+    before = getattr(world.account, name)
+    assert _change(owner, world.account, **{name: bad})[0] == 200
+    world.account.refresh_from_db()
+    assert getattr(world.account, name) == before
+    assert _change(owner, world.account, **{name: good})[0] == 302
+    world.account.refresh_from_db()
+    held = getattr(world.account, name)
+    assert held == (good if name == "midnight_action" else Decimal(good))
+
+
+def test_the_largest_order_is_not_below_the_smallest(world: World, owner: Client) -> None:
+    assert _change(owner, world.account, min_order_value="20", max_order_value="10")[0] == 200
+    assert _change(owner, world.account, min_order_value="10", max_order_value="20")[0] == 302
 
 
 @pytest.mark.parametrize("value", ["-0.001", "NaN", "Infinity", ""])
