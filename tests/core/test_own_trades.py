@@ -7,10 +7,12 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core import pass_oracle
+from tests.core.changed import changed
+from trading.core import own_trades
 from trading.core.own_trades import Booking, OwnTrade, blocks, own_days
 from trading.core.timeframes import PRAGUE
 
@@ -134,6 +136,45 @@ def test_every_day_is_as_a_second_reading_finds_it(trades: list[OwnTrade]) -> No
                 assert F(getattr(day, name)) >= value
             else:
                 assert getattr(day, name) == value, (day.day, name)
+
+
+CONTROLS = [
+    ("events[position][0] < end", "events[position][0] <= end"),
+    ("self.balance - down, self.balance + up", "self.balance - min(down, 120), self.balance + up"),
+    ('return max(not_negative("risk", self.risk), -self._lowest(), -self.net)', "return self.risk"),
+    ("max(self.fall, self.high - low)", "max(self.fall, high - low)"),
+    ("(trade, self.open[number][1] + amount)", "(trade, self.open[number][1])"),
+    ("key=lambda event: event[:3]", "key=lambda event: event[:1]"),
+    ("carried=bool(self.open)", "carried=False"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CONTROLS)
+def test_a_walk_with_one_line_changed_differs_from_the_second_reading(old: str, new: str) -> None:
+    found = False
+    with changed(own_trades, old, new) as module:
+
+        @settings(database=None)
+        @given(trades=_trades())
+        def look(trades: list[OwnTrade]) -> None:
+            nonlocal found
+            copies = [
+                module.OwnTrade(
+                    opened_at=one.opened_at,
+                    closed_at=one.closed_at,
+                    bookings=tuple(module.Booking(at=b.at, amount=b.amount) for b in one.bookings),
+                    risk=one.risk,
+                    upside=one.upside,
+                )
+                for one in trades
+            ]
+            for day in module.own_days(copies, clock=PRAGUE, first=FIRST, last=LAST):
+                seen = pass_oracle.day_as_it_may_have_been(trades, PRAGUE.bounds(day.day))
+                del seen["low_balance"]
+                found = found or any(getattr(day, name) != value for name, value in seen.items())
+
+        look()
+    assert found
 
 
 @given(trades=_trades(), more=st.integers(1, 100))
