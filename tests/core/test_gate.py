@@ -162,9 +162,11 @@ TABLE: list[Any] = [
         id="a reserve broken",
     ),
     pytest.param({**limited(cash_reserve=D("0.2")), "margin": None}, "cash_reserve", id="unspent is unknown"),
-    pytest.param(limited(max_group_risk=D("0.00007496")), "group_risk", id="the smallest volume is too risky"),
     pytest.param(
-        limited(max_group_risk=D("0.00007497")), None, id="just enough for the smallest volume's risk"
+        limited(max_group_risk=D("0.00007496824")), "group_risk", id="the smallest volume is too risky"
+    ),
+    pytest.param(
+        limited(max_group_risk=D("0.00007496825")), None, id="just enough for the smallest volume's risk"
     ),
     pytest.param(
         {"pending": (pending("1993"),)}, "group_risk", id="the group is full of orders on their way"

@@ -145,6 +145,22 @@ def test_the_most_lots_by_each_limit(changes: dict[str, Any], name: str, most: s
     assert make(**changes).caps[name] == D(most)
 
 
+def test_a_lot_is_worth_its_contract_size() -> None:
+    """One lot of ETH is ten: 30,000 at 3,000, the smallest volume 300, and 0.2 lots at 3,100 are worth 6,200."""
+    asked = make(
+        draft=draft(symbol="ETH-USD", entry=D(3000), stop=D(2990), target=D(3020)),
+        instrument=ETH,
+        account=account(positions=(replace(ETH_LONG, lots=D("0.2"), price=D(3100)),)),
+        limits=limits(max_position_share=D("0.362"), max_order_value=D(6000), min_order_value=D(900)),
+    )
+    assert (asked.position_share.answer.value, asked.position_share.most) == ("6,200.00", D(1))
+    assert (asked.order_value.answer.value, asked.order_value.most) == ("300.00", D("0.2"))
+    assert asked.too_small(D("0.03")) is None
+    small = asked.too_small(D("0.02"))
+    assert small is not None
+    assert (small.value, small.limit) == ("600.00", "900.00")
+
+
 def test_limits_that_a_profile_does_not_set_cap_nothing() -> None:
     asked = make()
     assert set(asked.caps) == {"group_risk", "margin"}
