@@ -163,10 +163,10 @@ TABLE: list[Any] = [
     ),
     pytest.param({**limited(cash_reserve=D("0.2")), "margin": None}, "cash_reserve", id="unspent is unknown"),
     pytest.param(
-        limited(max_group_risk=D("0.00007496824")), "group_risk", id="the smallest volume is too risky"
+        limited(max_group_risk=D("0.0000749675944")), "group_risk", id="the smallest volume is too risky"
     ),
     pytest.param(
-        limited(max_group_risk=D("0.00007496825")), None, id="just enough for the smallest volume's risk"
+        limited(max_group_risk=D("0.0000749675945")), None, id="just enough for the smallest volume's risk"
     ),
     pytest.param(
         {"pending": (pending("1993"),)}, "group_risk", id="the group is full of orders on their way"
