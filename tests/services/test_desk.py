@@ -22,15 +22,20 @@ from tests.services.worlds import (
     state_of,
     store,
 )
-from trading.core.types import ExitReason, IntentState, Mode, TradingState
+from trading.core import ceiling
+from trading.core.types import ExitReason, IntentState, Mode, TradingState, ms_from_utc
 from trading.models import (
     Account,
     AccountDay,
     DeskStatus,
     Event,
     Fill,
+    Flatten,
+    Gap,
+    GapKind,
     KillSwitch,
     Lease,
+    LifeAction,
     Order,
     OrderIntent,
     PaperBook,
@@ -39,10 +44,11 @@ from trading.models import (
     Trade,
     TradeState,
 )
-from trading.services import claims, kill_switch, leases, reconcile, risk
+from trading.services import claims, flatten, kill_switch, leases, reconcile, risk
 from trading.services import desk as desk_room
 from trading.services.claims import CLOSE_TTL, LEASE
 from trading.services.desk import Desk
+from trading.strategies import ALL
 
 pytestmark = pytest.mark.django_db
 
@@ -214,6 +220,168 @@ def test_a_denied_intent_stays_denied(world: World) -> None:
     KillSwitch.objects.update(state=TradingState.ACTIVE)
     tick(desk, 1)
     assert state_of(intent) == IntentState.DENIED
+
+
+@pytest.mark.parametrize("mode", [Mode.DEMO, Mode.MICRO, Mode.LIVE])
+def test_an_account_above_the_ceiling_opens_nothing(world: World, mode: Mode, environment: Any) -> None:
+    """Whoever has written that mode: TRADING_MODE and the database are asked again when the order is claimed."""
+    environment(trading_mode="paper")
+    intent = make_intent(world)
+    Account.objects.update(mode=mode)
+    denied(intent, Desk("one"), f"mode: The account is in mode {mode}, the ceiling is paper")
+
+
+def test_the_ceiling_s_refusal_comes_from_the_ceiling(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: ``ceiling.allowed`` that allows every mode leaves the answer to the gate."""
+    monkeypatch.setattr(ceiling, "allowed", lambda trading_mode, *, postgresql: tuple(Mode))
+    intent = make_intent(world)
+    Account.objects.update(mode=Mode.LIVE)
+    tick(Desk("one"))
+    intent.refresh_from_db()
+    assert "ceiling" not in intent.answer
+
+
+@pytest.mark.parametrize(
+    ("mode", "postgresql", "highest"),
+    [("paper", True, Mode.PAPER), ("live", False, Mode.PAPER), ("live", True, Mode.LIVE)],
+)
+def test_how_high_a_mode_may_stand(mode: str, postgresql: bool, highest: Mode) -> None:
+    found = ceiling.allowed(mode, postgresql=postgresql)
+    assert (found[0], found[-1], len(found)) == (Mode.OBSERVE, highest, highest.rank + 1)
+    with pytest.raises(ValueError, match="TRADING_MODE"):
+        ceiling.allowed("LIVE", postgresql=True)
+
+
+def outage(world: World, first: int, minutes: int) -> None:
+    """An outage of the source from so many minutes before NOW on."""
+    Gap.objects.create(
+        market=world.market,
+        start_ms=ms_from_utc(NOW - first * MINUTE),
+        end_ms=ms_from_utc(NOW - (first - minutes) * MINUTE),
+        kind=GapKind.OUTAGE,
+        found_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(("first", "refused"), [(1, True), (5, True), (6, True), (7, False)])
+def test_a_gap_that_was_found_after_the_scan_refuses_the_claim(
+    world: World, make_strategy: Any, first: int, refused: bool
+) -> None:
+    """The window of the strategy is five bars; what lies before it is no matter."""
+    make_strategy(name="windowed", warm_up=5)
+    intent = make_intent(world, signal=make_signal(world, strategy="windowed"))
+    outage(world, first, 2 if first > 1 else 1)
+    if refused:
+        denied(intent, Desk("one"), "gap: ")
+    else:
+        assert tick(Desk("one")).sent == 1
+
+
+def test_the_window_of_an_unknown_strategy_is_the_longest_there_is(world: World) -> None:
+    intent = make_intent(world, signal=make_signal(world, strategy="gone"))
+    longest = max(strategy.warm_up for strategy in ALL.values())
+    outage(world, longest, 1)
+    denied(intent, Desk("one"), "gap: ")
+
+
+def test_a_claim_that_does_not_look_for_gaps_sends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: ``claims.window_has_gap`` that finds none."""
+    monkeypatch.setattr(claims, "window_has_gap", lambda signal: False)
+    make_intent(world)
+    outage(world, 1, 1)
+    assert tick(Desk("one")).sent == 1
+
+
+# -- flatten ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(TradingState))
+def test_a_flatten_goes_first_and_passes_every_state(wide_world: World, state: TradingState) -> None:
+    desk = Desk("one", lease_ttl=timedelta(days=1))
+    trade = opened(wide_world, desk)
+    other = list(wide_world.markets.values())[1]
+    now = NOW + 122 * SECOND
+    entry = make_intent(wide_world, now=now, signal=make_signal(wide_world, now=now, market=other))
+    flatten.ask(account_id=wide_world.account.pk, by="ada", reason="enough", now=now)
+    if state is not TradingState.ACTIVE:
+        halt(state)
+    assert tick(desk, 122).sent == 1
+    close = OrderIntent.objects.get(action="close")
+    assert (close.state, close.reason, close.ticket) == ("placed", "flatten", trade.ticket)
+    assert state_of(entry) == IntentState.DENIED
+    store(wide_world.market, [100.0] * 3, start=NOW + 2 * MINUTE)
+    tick(desk, 301)
+    trade.refresh_from_db()
+    assert (trade.state, trade.exit_reason) == (TradeState.CLOSED, "flatten")
+    assert Flatten.objects.get().done_at == NOW + 301 * SECOND
+
+
+def test_a_claim_that_does_not_know_of_the_flatten_opens(
+    wide_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: ``kill_switch._of_account``, asked in the claim, finds nothing that halts."""
+    desk = Desk("one", lease_ttl=timedelta(days=1))
+    opened(wide_world, desk)
+    now = NOW + 122 * SECOND
+    other = list(wide_world.markets.values())[1]
+    entry = make_intent(wide_world, now=now, signal=make_signal(wide_world, now=now, market=other))
+    flatten.ask(account_id=wide_world.account.pk, by="ada", reason="enough", now=now)
+    monkeypatch.setattr(kill_switch, "_of_account", lambda account_id: [])
+    tick(desk, 122)
+    entry.refresh_from_db()
+    assert entry.state == IntentState.PLACED, entry.answer
+
+
+def test_a_cancel_passes_halted_and_takes_the_resting_entry_away(world: World) -> None:
+    desk = Desk("one", lease_ttl=timedelta(days=1))
+    entry = make_intent(world)
+    tick(desk, 1)
+    halt()
+    flatten.ask(account_id=world.account.pk, by="ada", reason="enough", now=NOW)
+    assert tick(desk, 2).sent == 1
+    assert OrderIntent.objects.get(action="cancel").state == IntentState.PLACED
+    store(world.market, [100.0, 100.0], start=NOW)
+    tick(desk, 121)
+    assert not Trade.objects.exists()
+    assert state_of(entry) == IntentState.PLACED
+    assert Order.objects.filter(closed_at=None).count() == 0
+    tick(desk, 122)
+    assert Flatten.objects.get().done_at is not None
+
+
+def test_exits_go_before_entries(world: World, broker: Broker) -> None:
+    """What leaves the market makes room; what was asked for first is no matter."""
+    entry = make_intent(world)
+    close = make_close(world, ticket="1")
+    tick(Desk("one"))
+    assert [request.magic for request in broker.sent] == [close.pk, entry.pk]
+
+
+# -- the life of an account -------------------------------------------------------------------
+
+
+def test_a_step_of_the_account_s_life_waits_until_nothing_is_open(world: World) -> None:
+    desk = Desk("one", lease_ttl=timedelta(days=1))
+    trade = opened(world, desk, cap_seconds=180)
+    LifeAction.objects.create(
+        account=world.account,
+        kind="deposit",
+        asked_at=NOW,
+        asked_by="ada",
+        reason="more",
+        body={"amount": "5000.00"},
+    )
+    store(world.market, [100.0] * 6, start=NOW + 2 * MINUTE)
+    tick(desk, 122)
+    assert LifeAction.objects.get().state == "asked"
+    for seconds in (301, 361, 362):
+        tick(desk, seconds)
+    trade.refresh_from_db()
+    assert trade.state == TradeState.CLOSED
+    assert LifeAction.objects.get().state == "done"
+    tick(desk, 366)
+    assert DeskStatus.objects.get().balance > D(104_000)
+    assert RiskSnapshot.objects.filter(trigger="life").count() == 1
 
 
 # -- exits ------------------------------------------------------------------------------------

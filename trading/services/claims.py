@@ -33,7 +33,6 @@ from trading.core.types import (
     ms_from_utc,
 )
 from trading.models import Account, OrderIntent, Signal, Trade, TradeState
-from trading.selectors import flattens
 from trading.services import events, kill_switch, leases, reconcile, runaway
 from trading.services.decisions import decide_entry, draft_of
 from trading.strategies import ALL
@@ -128,7 +127,8 @@ def _exit(intent: OrderIntent, state: kill_switch.Effective) -> str:
         return ""
     decision = decide_close(
         state=state.state,
-        by_person=intent.by_person or intent.reason == ExitReason.FLATTEN,
+        by_person=intent.by_person,
+        flatten=intent.reason == ExitReason.FLATTEN,
         state_source=state.source,
         state_reason=state.reason,
     )
@@ -152,8 +152,6 @@ def _entry(
         )
     if intent.signal is None or not mode.trades:
         return f"The account is in mode {mode}: nothing is opened."
-    if flattens.open_id(account.pk) is not None:
-        return "flatten: Everything of the account is being closed; nothing is opened until that is done."
     decision = decide_entry(
         draft_of(intent.signal),
         account=account,

@@ -97,9 +97,8 @@ def _changed_sizes(account: Account, view: AccountView) -> str:
     if not changed:
         return ""
     trade, was, now = changed[0]
-    return (
-        f"T-{trade} was opened at {Decimal(str(was)):f} units a lot, its market has {Decimal(str(now)):f} now"
-    )
+    before, after = (f"{Decimal(str(size)).normalize():f}" for size in (was, now))
+    return f"T-{trade} was opened at {before} units a lot, its market has {after} now"
 
 
 def note(account: Account, finding: Finding, *, exposed: bool, now: datetime) -> bool:
