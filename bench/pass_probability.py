@@ -111,7 +111,7 @@ def measure_walk(name: str, history: History, *, paths: int, rounds: int) -> boo
     rules = Rules.of(history.programme, lock=True)
     size = -(-paths // 64)
     lots = [group_draws(len(days), seed=1, group=n, paths=64, horizon=HORIZON) for n in range(size)]
-    together = [np.concatenate(lots[n : n + 128], axis=1) for n in range(0, size, 128)]
+    together = [np.concatenate(lots[n : n + 256], axis=1) for n in range(0, size, 256)]
     few = np.concatenate(lots[: max(size // REFERENCE_PART, 1)], axis=1)
     listed, net, low = few.T.tolist(), table.net.tolist(), table.low.tolist()
 

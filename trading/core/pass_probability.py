@@ -31,7 +31,7 @@ PATHS, SEED, HORIZON = 100_000, 1, 365
 # Histories that might have happened as well; the spread of their answers is the interval.
 GROUPS = 200
 # Paths walked at once: enough to spread the cost of a call, few enough for the processor's cache.
-_AT_ONCE = 8_192
+_AT_ONCE = 16_384
 # For each risk of the curve so many times fewer paths than for the present one.
 _CURVE_PART = 8
 RISKS = tuple(
@@ -271,27 +271,39 @@ class _Runs:
         self.each = math.ceil(frame.paths / GROUPS)
         self.each_of_curve = max(self.each // _CURVE_PART, 1)
         self.risks = _risks(present, history.set_risk) if self._rules.target is not None else ()
+        self._tables: dict[Decimal, Table] = {}
         self._done = 0
         self._all = GROUPS * (self.each + self.each_of_curve * len(self.risks))
 
-    def at(self, scale: Decimal, *, each: int) -> tuple[np.ndarray, np.ndarray]:
-        """Ends and days of the first ``each`` paths of every group: (GROUPS, each) both."""
-        table = Table.of(self._days, initial=self._history.initial, scale=scale)
-        found = []
-        for draws in self._draws(each):
-            standing, initial = self._history.standing, self._history.initial
-            found.append(walk(table, self._rules, standing, initial=initial, draws=draws))
-            self._done += draws.shape[1]
-            if self._told is not None:
-                self._told(self._done, self._all)
+    def now(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ends and days of every path at the present risk: (GROUPS, each) both."""
+        found = [self._walk(Decimal(1), draws) for draws in self._draws(self.each)]
         ends, days = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return ends.reshape(GROUPS, each), days.reshape(GROUPS, each)
+        return ends.reshape(GROUPS, self.each), days.reshape(GROUPS, self.each)
 
-    def of_risk(self, risk: Decimal) -> np.ndarray:
-        """Which of a group's paths reach the target at this risk: (GROUPS, each_of_curve) bool."""
-        ends, _ = self.at(risk / self._present, each=self.each_of_curve)
-        passed: np.ndarray = ends == End.PASS
-        return passed
+    def by_risk(self) -> dict[Decimal, np.ndarray]:
+        """For each risk which of a group's first paths reach the target: (GROUPS, each_of_curve) bool."""
+        found: dict[Decimal, list[np.ndarray]] = {risk: [] for risk in self.risks}
+        for draws in self._draws(self.each_of_curve):
+            for risk in self.risks:
+                ends, _ = self._walk(risk / self._present, draws)
+                found[risk].append(ends == End.PASS)
+        shape = (GROUPS, self.each_of_curve)
+        return {risk: np.concatenate(hits).reshape(shape) for risk, hits in found.items()}
+
+    def _walk(self, scale: Decimal, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        table = self._table(scale)
+        standing, initial = self._history.standing, self._history.initial
+        found = walk(table, self._rules, standing, initial=initial, draws=draws)
+        self._done += draws.shape[1]
+        if self._told is not None:
+            self._told(self._done, self._all)
+        return found
+
+    def _table(self, scale: Decimal) -> Table:
+        if scale not in self._tables:
+            self._tables[scale] = Table.of(self._days, initial=self._history.initial, scale=scale)
+        return self._tables[scale]
 
     def _draws(self, each: int) -> Iterator[np.ndarray]:
         """Numbers of blocks, (horizon, paths), some groups at a time; path i of a group is always the same."""
@@ -330,7 +342,7 @@ def _risks(present: Decimal, set_risk: Decimal) -> tuple[Decimal, ...]:
 
 def _with_outcomes(frame: Chances, runs: _Runs) -> Chances:
     """The frame with how paths end at the present risk."""
-    ends, days = runs.at(Decimal(1), each=runs.each)
+    ends, days = runs.now()
     shown = [end for end in WORDS if end is not End.LOCK or frame.lock]
     if not runs.risks:
         shown.remove(End.PASS)
@@ -417,7 +429,7 @@ def _with_curve(frame: Chances, runs: _Runs) -> Chances:
     """The frame with P(pass) at every risk, and which risks cannot be told from the best."""
     if not runs.risks:
         return replace(frame, curve_sentence="This phase has no target: no risk makes it pass.")
-    hits = {risk: runs.of_risk(risk) for risk in runs.risks}
+    hits = runs.by_risk()
     # Of equal ones the smallest risk: nothing is gained by more.
     best = max(runs.risks, key=lambda risk: (float(hits[risk].mean()), -risk))
     curve = tuple(_at_risk(risk, hits[risk], hits[best], of=frame.groups) for risk in runs.risks)
