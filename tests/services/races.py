@@ -18,8 +18,8 @@ from django.db import connection
 from tests.services import worlds
 from tests.services.worlds import NOW, Scripted, World
 from trading.core.types import Side, TradingState
-from trading.models import Account, KillSwitch, Lease, OrderIntent, PaperEntry, Scan, Signal
-from trading.services import claims, kill_switch, leases, scan
+from trading.models import Account, Flatten, KillSwitch, Lease, OrderIntent, PaperEntry, Scan, Signal
+from trading.services import claims, flatten, kill_switch, leases, scan
 from trading.services.claims import LEASE
 from trading.services.desk import Desk
 from trading.strategies import ALL
@@ -124,7 +124,15 @@ CONTROLS = {
 # -- the races --------------------------------------------------------------------------------
 
 
-def halt(rounds: int = 10, claims: int = 12) -> Found:
+def _halt(world: World, now: Any) -> None:
+    kill_switch.set_state(TradingState.HALTED, by="person", reason="now", now=now)
+
+
+def _flatten(world: World, now: Any) -> None:
+    flatten.ask(account_id=world.account.pk, by="level", reason="now", now=now)
+
+
+def halt(rounds: int = 10, claims: int = 12, cut: Callable[[World, Any], None] = _halt) -> Found:
     """A desk claims one close after the other while someone halts; how many were claimed after the halt.
 
     Closes of positions that do not exist: the venue refuses them, but each must be claimed before.
@@ -135,15 +143,20 @@ def halt(rounds: int = 10, claims: int = 12) -> Found:
     late = before = 0
     for number in range(rounds):
         KillSwitch.objects.filter(account=None).update(state=TradingState.ACTIVE)
+        Flatten.objects.filter(done_at=None).update(done_at=NOW)
         now = NOW + timedelta(seconds=number + 1)
         for ticket in range(claims):
             worlds.make_close(world, ticket=f"{number}-{ticket}", now=now)
-        pause = 0.08 * (number * 7 % rounds) / rounds
+        # The cut comes after a claim of this round, a little later each time: a slow machine shifts both alike.
+        after, pause = 1 + number * 7 % (claims - 3), 0.012 * (number * 3 % rounds) / rounds
         seen: list[int] = []
 
-        def stop(pause: float = pause, now: Any = now, seen: list[int] = seen) -> None:
+        def stop(after: int = after, pause: float = pause, now: Any = now, seen: list[int] = seen) -> None:
+            deadline = time.monotonic() + 20
+            while _claimed() < after and time.monotonic() < deadline:
+                time.sleep(0.001)
             time.sleep(pause)
-            kill_switch.set_state(TradingState.HALTED, by="person", reason="now", now=now)
+            cut(world, now)
             seen.append(_claimed())
 
         done = at_once(lambda now=now: desk.tick(now=now), stop)
@@ -153,6 +166,11 @@ def halt(rounds: int = 10, claims: int = 12) -> Found:
         OrderIntent.objects.update(claimed_at=None)
         OrderIntent.objects.filter(state="pending").update(state="denied")
     return {"late": late, "claims": before, "all": rounds * claims}
+
+
+def flattening() -> Found:
+    """The same where not the switch but an order to close everything cuts."""
+    return halt(cut=_flatten)
 
 
 def _claimed() -> int:
@@ -259,7 +277,13 @@ def scans(rounds: int = 4, minutes: int = 12) -> Found:
     }
 
 
-RACES: dict[str, Callable[[], Found]] = {"halt": halt, "lease": lease, "claim": claim, "scans": scans}
+RACES: dict[str, Callable[[], Found]] = {
+    "halt": halt,
+    "flattening": flattening,
+    "lease": lease,
+    "claim": claim,
+    "scans": scans,
+}
 
 
 def run(race: str, control: str = "") -> Found:

@@ -62,8 +62,8 @@ def race_on_postgresql(transactional_db: None) -> Race:
     return races.run
 
 
-def check_halt(race: Race) -> None:
-    right = race("halt")
+def check_halt(race: Race, name: str = "halt") -> None:
+    right = race(name)
     assert right["late"] == 0
     assert 0 < right["claims"] < right["all"], "the halts came too early or too late to say anything"
 
@@ -95,6 +95,21 @@ def test_after_a_halt_nothing_is_claimed_on_a_file(race_on_a_file: Race) -> None
 @on_postgresql
 def test_after_a_halt_nothing_is_claimed_on_postgresql(race_on_postgresql: Race) -> None:
     check_halt(race_on_postgresql)
+
+
+def test_after_a_flatten_nothing_is_claimed_on_a_file(race_on_a_file: Race) -> None:
+    check_halt(race_on_a_file, "flattening")
+    assert race_on_a_file("flattening", "state_remembered")["late"] > 0
+
+
+@on_postgresql
+def test_after_a_flatten_nothing_is_claimed_on_postgresql(race_on_postgresql: Race) -> None:
+    check_halt(race_on_postgresql, "flattening")
+
+
+@on_postgresql
+def test_the_lock_of_a_flatten_is_what_does_it(race_on_postgresql: Race) -> None:
+    assert any(race_on_postgresql("flattening", "state_without_lock")["late"] for _ in range(6))
 
 
 @on_postgresql
