@@ -218,7 +218,13 @@ BROKEN: list[dict[str, Any]] = [
     *({"position": {"stop": bad}} for bad in [b for b in NOT_MONEY if b is not None] + [D(-1), D(0)]),
     *({"position": {"profit": bad}} for bad in NOT_MONEY),
     *({"position": {"swap": bad}} for bad in NOT_MONEY),
-    *({"position": {"side": bad}} for bad in [None, "up", 1]),
+    *({"position": {"side": bad}} for bad in [None, "up", 1, "long"]),
+    *(
+        {"position": {"side": Side.SHORT, "stop": D(93000)} | {name: bad}}
+        for name in ("lots", "entry", "price", "stop")
+        for bad in (D(0), D(-1), D("Infinity"))
+    ),
+    {"position": {"profit": type("Money", (D,), {})("1")}},
     *({"position": {"symbol": bad}} for bad in [None, "DOGE-USD", ["BTC-USD"]]),
     *({"account": replace(account(), positions=bad)} for bad in [None, [], "", {}, (None,), ("T-1",)]),
     *({"day": bad} for bad in [None, replace(day(), peak_balance=None)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from typing import NoReturn
 
 from trading.core.costs import gap_buffer
 from trading.core.guards import BASIS_POINT, CENT, finite, not_negative, positive
@@ -40,7 +41,7 @@ class Exits:
         """
         lots, entry, price = position.lots, position.entry, position.price
         profit, swap = position.profit, position.swap
-        # Fifty positions are to take less than 0.1 ms: sound numbers are told here, the others by name below.
+        # Fifty positions are to take less than 0.1 ms: what is sound is told here, what is not is named below.
         if not (
             type(lots) is type(entry) is type(price) is type(stop) is type(profit) is type(swap) is Decimal
             and lots.is_finite()
@@ -56,20 +57,20 @@ class Exits:
         ):
             _refuse(position, stop)
         units, side = lots * self.contract_size, position.side
-        if side is not LONG and side is not SHORT:
-            side = Side(side)
         if side is LONG:
             moved = (stop if stop < price else price) * self.lower
             fill = moved // self.tick * self.tick
             loss = (price - fill) * units
             unseen = profit - (price - entry) * units
-        else:
+        elif side is SHORT:
             moved = (stop if stop > price else price) * self.higher
             fill = moved // self.tick * self.tick
             if fill < moved:
                 fill += self.tick
             loss = (fill - price) * units
             unseen = profit - (entry - price) * units
+        else:
+            raise ValueError(f"side must be long or short, was {side!r}")
         if fill <= ZERO:
             raise ValueError(f"a fill from {stop} leaves no price on the tick grid")
         if unseen > ZERO:
@@ -78,14 +79,15 @@ class Exits:
         return loss.quantize(CENT, ROUND_CEILING) + fee
 
 
-def _refuse(position: Position, stop: Decimal) -> None:
-    """ValueError that names the first number of a position that is none."""
+def _refuse(position: Position, stop: Decimal) -> NoReturn:
+    """Always a ValueError, which names the first number of a position that is none."""
     positive("lots", position.lots)
     positive("entry", position.entry)
     positive("price", position.price)
     positive("stop", stop)
     finite("profit", position.profit)
     finite("swap", position.swap)
+    raise ValueError(f"the numbers of position {position.ticket} must be plain Decimals")
 
 
 def falls_at_stops(
