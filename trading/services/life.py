@@ -219,7 +219,7 @@ def carry_out(
         with transaction.atomic():
             _finish(action, plan, plan.after, deal, now=now)
     on_step("life_done")
-    account.refresh_from_db(fields=("number", "initial_balance", "programme"))
+    _renew(account)
     venue.log_in(account.number)
     return int(action.pk)
 
@@ -229,7 +229,7 @@ def settle(account: Account, deal: Deal, *, balance: Decimal, now: datetime) -> 
 
     balance: the venue's, with this payment. A payment that bears the name of a step that waits ends that step.
     Any other is one that nobody asked for here: it moves the day's start and halts the account until a person
-    has looked. Call it in a transaction.
+    has looked. Call it in a transaction; ``account`` may have another login, size and programme afterwards.
     """
     if BalanceOperation.objects.filter(account=account, deal=deal.deal).exists():
         return False
@@ -239,6 +239,7 @@ def settle(account: Account, deal: Deal, *, balance: Decimal, now: datetime) -> 
         plan = life_plan.plan(_account(account.pk), life_plan.wish_of(action), balance=before, now=deal.at)
         if plan.after is not None and not plan.mistakes and plan.money == deal.profit:
             _finish(action, plan, plan.after, deal, now=now)
+            _renew(account)
             return True
         why = "; ".join(plan.mistakes) or f"{plan.money} was to be paid"
         _end(action, LifeState.REFUSED, f"{deal.profit} was paid, but {why}", now=now)
@@ -475,6 +476,11 @@ def _money(amount: Decimal | None) -> str:
 
 def _account(account_id: int) -> Account:
     return Account.objects.select_related("programme__profile").get(pk=account_id)
+
+
+def _renew(account: Account) -> None:
+    """Read again what a step changes of an account that someone holds in hand."""
+    account.refresh_from_db(fields=("number", "initial_balance", "programme"))
 
 
 def _hold(account_id: int) -> None:

@@ -229,7 +229,9 @@ def _book_payment(account: Account, books: Books, deal: Deal, *, now: datetime) 
     """Book money paid in or out; False when it is booked. What came after it is no part of its balance."""
     later = books.venue.deals(after=deal.deal)
     balance = books.venue.view(now=now).balance - sum((booked(one) for one in later), ZERO)
-    return life.settle(account, deal, balance=balance, now=now)
+    fresh = life.settle(account, deal, balance=balance, now=now)
+    books.venue.log_in(account.number)
+    return fresh
 
 
 def _book(account: Account, books: Books, market: Market, deal: Deal, *, now: datetime) -> None:

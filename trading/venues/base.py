@@ -64,3 +64,7 @@ class Venue(Protocol):
     def margin_free(self, now: datetime) -> Decimal:
         """Equity less what positions and waiting entries bind, in account currency; may be below 0."""
         ...
+
+    def log_in(self, number: str) -> None:
+        """Go on under another login of the same account."""
+        ...

@@ -183,7 +183,7 @@ class PaperVenue:
         return self._deals[-1]
 
     def log_in(self, number: str) -> None:
-        """Go on under another login; the book stays the same."""
+        """See ``Venue.log_in``. The book stays the same."""
         self.number = number
 
     # -- the simulation -----------------------------------------------------------------------
