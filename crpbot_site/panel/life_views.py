@@ -105,12 +105,13 @@ def _step(
     if look:
         looked = life.preview(account_id=account.pk, kind=kind, now=timezone.now(), **_wish(form))
     mistakes = () if looked is None else looked.mistakes
+    titles = {profile.name: profile.title for profile in life_page.programmes()}
     known = life_words.BY_KIND[LifeKind(kind)]
     given = {
         "step": known,
         "form": form,
         "looked": looked,
-        "lines": [] if looked is None else life_words.lines(looked),
+        "lines": [] if looked is None else life_words.lines(looked, titles),
         "refused": [line for line in refused if line not in mistakes],
         "reason": request.POST.get("reason", ""),
         "waiting": life_page.waiting(account.pk),

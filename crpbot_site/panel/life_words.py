@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -99,22 +100,23 @@ def verdict(seen: Glance, waiting: LifeAction | None, period: AccountPeriod | No
     )
 
 
-def lines(seen: Preview) -> list[Line]:
-    """Both sides of a step, number by number."""
-    before = _numbers(seen.before)
-    after = _numbers(seen.after)
+def lines(seen: Preview, titles: Mapping[str, str]) -> list[Line]:
+    """Both sides of a step, number by number; titles: of each programme by its name."""
+    before = _numbers(seen.before, titles)
+    after = _numbers(seen.after, titles)
     return [
         Line(title=name, before=value, after=after.get(name, UNKNOWN), changed=after.get(name) != value)
         for name, value in before.items()
     ]
 
 
-def _numbers(side: Floors | None) -> dict[str, str]:
+def _numbers(side: Floors | None, titles: Mapping[str, str]) -> dict[str, str]:
     if side is None:
         return {}
+    name, _, version = side.programme.rpartition(" ")
     return {
         "Login": side.number,
-        "Programme": side.programme,
+        "Programme": f"{titles.get(name, name)} {version}",
         "Initial balance": money(side.initial),
         "Balance": money(side.balance),
         "Balance at the day's start": money(side.day_start),

@@ -85,6 +85,8 @@ def positions(usage: Usage, limits: Limits, coins: list[str], on_their_way: int)
     text = ", ".join(coins) or "nothing is open"
     if on_their_way:
         text = f"{text}; {on_their_way} on the way"
+    if held >= limits.max_positions:
+        text = f"{text}; the next opens when one closes"
     return _count("max_positions", "Open positions", text, held, limits.max_positions)
 
 
@@ -98,7 +100,7 @@ def messages(usage: Usage, limits: Limits) -> RuleNow:
     """Messages of the day to the venue; entries end before the firm's limit, closes never do."""
     answer = limit_rules.messages(usage, limits)
     row = _count("messages", "Venue messages today", "", usage.messages_today, limits.messages_per_day)
-    state = "no" if not answer.passed else row.state
+    state = "caution" if not answer.passed else row.state
     return replace(row, text=f"entries stop at {answer.limit}; closes never", state=state)
 
 
@@ -175,7 +177,8 @@ def calendar(code: str, title: str, answer: Answer, *, applies: bool, coming: st
 def _count(code: str, title: str, text: str, used: int, limit: int) -> RuleNow:
     """A count against its limit; one more is refused from the limit on."""
     share = Decimal(used) / limit if limit else Decimal(1)
-    state = "no" if used >= limit else "caution" if share >= NEAR else "pass"
+    # A full count refuses the next entry, but nothing is in danger by it.
+    state = "caution" if share >= NEAR else "pass"
     return RuleNow(
         code=code, title=title, text=text, value=f"{used:,} of {limit:,}", state=state, share=_percent(share)
     )

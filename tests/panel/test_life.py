@@ -56,7 +56,15 @@ def test_the_page_of_an_account_at_its_beginning(world: World, owner: Client) ->
 
 def test_both_sides_are_shown_before_anything_is_asked(world: World, owner: Client) -> None:
     page = _page(owner, _step("reset"), {**RESET, "look": "1"})
-    for figure in ("101,240.00", "50,000.00", "96,240.00", "47,500.00", "45,000.00", "55,000.00"):
+    for figure in (
+        "101,240.00",
+        "50,000.00",
+        "96,240.00",
+        "47,500.00",
+        "45,000.00",
+        "55,000.00",
+        "FTMO 2-Step Challenge v1",
+    ):
         assert figure in page, figure
     assert "Type RESET" in page
     assert not LifeAction.objects.exists()
