@@ -161,6 +161,61 @@ def test_a_lot_is_worth_its_contract_size() -> None:
     assert (small.value, small.limit) == ("600.00", "900.00")
 
 
+@pytest.mark.parametrize(
+    ("changes", "rule", "value", "limit", "words"),
+    [
+        pytest.param(
+            {
+                "limits": limits(max_position_share=D("0.5")),
+                "account": account(positions=(position(lots=D("0.55"), price=D(90000)),)),
+            },
+            "position_share",
+            "50,400.00",
+            "50,000.00",
+            "BTC-USD is worth 49,500.00, with the smallest order 50,400.00; 50,000.00 allowed, 50.0 % of equity.",
+            id="share",
+        ),
+        pytest.param(
+            {"limits": limits(max_order_value=D(500))},
+            "order_value",
+            "900.00",
+            "500.00",
+            "The smallest order is worth 900.00, 500.00 allowed. Ends when an admin raises the limit.",
+            id="order",
+        ),
+        pytest.param(
+            {"limits": limits(cash_reserve=D("0.995"))},
+            "cash_reserve",
+            "100,000.00",
+            "99,500.00",
+            "100,000.00 is unspent, 99,500.00 must stay, 99.5 % of equity. Opens by itself when a position closes.",
+            id="cash",
+        ),
+        pytest.param(
+            {"pending": (pending("1995"),)},
+            "group_risk",
+            "1,995.00",
+            "2,000.00",
+            "crypto longs may lose 1,995.00 together, with the smallest order 2,002.48; 2,000.00 allowed.",
+            id="group",
+        ),
+    ],
+)
+def test_a_refusal_says_number_against_limit(
+    changes: dict[str, Any], rule: str, value: str, limit: str, words: str
+) -> None:
+    answer = getattr(make(**changes), rule).answer
+    assert (answer.passed, answer.value, answer.limit) == (False, value, limit)
+    assert answer.sentence.startswith(words)
+
+
+def test_the_margins_refusal_says_number_against_limit() -> None:
+    answer = make(margin=Margin(free=D(1000), per_lot=D(90000))).margin_for(D("0.66"))
+    assert answer.sentence == (
+        "0.66 lots take 59,400.00 of margin, 900.00 of 1,000.00 free allowed. Opens by itself when a position closes."
+    )
+
+
 def test_limits_that_a_profile_does_not_set_cap_nothing() -> None:
     asked = make()
     assert set(asked.caps) == {"group_risk", "margin"}
