@@ -189,6 +189,10 @@ NARROW = [row.replace(" 000", "\u202f000") for row in terminal.DEALS]
         pytest.param(terminal.html(GERMAN, terminal.GERMAN).encode("utf-16"), id="German HTML"),
         pytest.param(terminal.html(POINTED, terminal.GERMAN).encode("utf-16"), id="German HTML with points"),
         pytest.param(terminal.html().replace("</td>", "").replace("</tr>", "").encode(), id="tags left open"),
+        pytest.param(terminal.html().replace("</td>", "</td> beside it ").encode(), id="words between cells"),
+        pytest.param(
+            terminal.csv([row.replace(":00|", "|", 1) for row in terminal.DEALS]).encode(), id="no seconds"
+        ),
         pytest.param(terminal.csv().encode(), id="CSV"),
         pytest.param(terminal.csv().encode("utf-16"), id="CSV in UTF-16"),
         pytest.param(terminal.csv(separator="\t").encode("utf-8-sig"), id="tabs"),
@@ -250,6 +254,15 @@ def test_the_hour_that_the_server_shows_twice_goes_on() -> None:
         utc("2026-11-01T05:50:00"),
         utc("2026-11-01T06:10:00"),
     ]
+
+
+def test_deals_of_one_second_keep_their_order() -> None:
+    rows = [
+        "2026.01.14 10:00:00|1||balance||||||||100 000.00|100 000.00|",
+        "2026.01.14 10:00:00|2|BTCUSD|buy|in|1.00|1.00|1|-1.00|0.00|0.00|0.00|99 999.00|",
+    ]
+    events = history.read(terminal.csv(rows).encode()).events
+    assert [event.balance for event in events if isinstance(event, Mark)] == [D("100000.00"), D("99999.00")]
 
 
 def test_an_export_of_a_running_account_needs_the_initial_balance() -> None:
@@ -333,6 +346,10 @@ def changed(row: int, old: str, new: str) -> bytes:
         (changed(2, "1 500.00", "NaN"), "line 9: profit must be a number, was 'NaN'"),
         (changed(2, "101 470.26", ""), "line 9: balance must be a number, was ''"),
         (changed(2, "0.50", "half"), "line 9: volume must be a number, was 'half'"),
+        (
+            terminal.csv([terminal.DEALS[0].rsplit("|", 2)[0]]).encode(),
+            "line 7: balance must be a number, was ''",
+        ),
         (terminal.csv([]).encode(), "line 8: the table of deals is empty"),
         (
             b"Time,Position,Symbol,Type,Volume,Price,Profit\n",
@@ -360,6 +377,8 @@ def test_a_line_of_an_html_report_is_the_line_of_the_file() -> None:
 def test_columns_that_are_rounded_apart_may_miss_by_cents() -> None:
     data = changed(1, "99 985.37", "99 985.40")
     rows = data.decode().replace("101 470.26", "101 470.29")
+    assert isinstance(history.read(rows.encode()), history.History)
+    rows = changed(1, "99 985.37", "99 985.42").decode().replace("101 470.26", "101 470.31")
     assert isinstance(history.read(rows.encode()), history.History)
     with pytest.raises(history.BadHistory, match="does not follow"):
         history.read(changed(1, "99 985.37", "99 985.43"))
