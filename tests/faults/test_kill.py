@@ -32,8 +32,8 @@ STEPS = ("claimed", "sent", "placed")
 # The claim's one line that makes it a claim; without it an intent that may have left is sent again.
 CLAIM = (
     "trading/services/claims.py",
-    "                state=IntentState.SENDING,\n",
-    "                state=IntentState.PENDING,\n",
+    "            state=IntentState.SENDING,\n",
+    "            state=IntentState.PENDING,\n",
 )
 
 log = logging.getLogger(__name__)
