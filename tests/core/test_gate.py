@@ -450,6 +450,10 @@ def test_the_full_size(make_gate_input: Make, mode: Mode) -> None:
     assert decide(make_gate_input(mode=mode)).lots == D("0.66")
 
 
+def test_a_trace_of_expected_value_is_traded_at_full_size(make_gate_input: Make) -> None:
+    assert decide(make_gate_input(draft=draft(expected_value_bp=D("0.01")))).lots == D("0.66")
+
+
 def test_an_unknown_confidence_is_said_to_be_unknown(make_gate_input: Make) -> None:
     world = make_gate_input(draft=draft(confidence=UNKNOWN, tier=Tier.LOW), mode=Mode.PAPER)
     tier = next(c for c in decide(world).checks if c.code == "tier")
