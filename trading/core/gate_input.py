@@ -102,7 +102,7 @@ class Facts:
         """The stricter of the measured level and what is latched."""
         return level_under(self.given.latch, self.headroom, day=self.given.day.day)
 
-    @property
+    @cached_property
     def smallest(self) -> bool:
         """Whether only the venue's smallest volume may be traded: micro, or unproven on paper."""
         draft = self.given.draft

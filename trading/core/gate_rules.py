@@ -13,6 +13,7 @@ from trading.core.headroom import LOCKED_FROM
 from trading.core.types import Breach, Level, Mode, ModelState, Side, Tier, TradingState
 
 ACCOUNT_VIEW_LASTS = timedelta(seconds=5)
+NO_NEW_RISK = (Level.RED, Level.LOCKED, Level.BREACH)
 # What caps the lots, in the words of a sentence.
 CAPPED_BY = {
     "position_share": "the share of one market",
@@ -224,9 +225,9 @@ def messages(facts: Facts) -> Answer:
 def level(facts: Facts) -> Answer:
     room, held = facts.headroom, facts.level
     word, used = held.value.upper(), percent(room.used)
-    if held.rank > room.level.rank:
+    if held is not room.level:
         return Answer(passed=False, sentence=f"{word}: {_latched(facts)}", value=used, limit="70 %")
-    if held.rank >= Level.RED.rank:
+    if held in NO_NEW_RISK:
         naked = f" Position {', '.join(room.naked)} has no stop." if room.naked else ""
         text = f"{word}: {used} of a loss limit is used at worst, no new risk from 70 %.{naked}"
         return Answer(passed=False, sentence=text, value=used, limit="70 %")

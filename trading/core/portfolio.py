@@ -35,6 +35,15 @@ class Fits:
     most: Decimal | None = None
 
 
+def _no_limit(text: str) -> Fits:
+    return Fits(answer=Answer(passed=True, sentence=text, limit="none"))
+
+
+NO_SHARE = _no_limit("The profile sets no share of equity for one market.")
+NO_LARGEST = _no_limit("The profile sets no largest order.")
+NO_RESERVE = _no_limit("The profile keeps no cash back.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
     """An order on its way: ``price`` is the worst that it can fill at, None when that is not known."""
@@ -77,7 +86,7 @@ class Portfolio:
         """How much of equity one market may be worth. Source: docs/risk_rules.md#position_share."""
         share = self.limits.max_position_share
         if share is None:
-            return _no_limit("The profile sets no share of equity for one market.")
+            return NO_SHARE
         symbol, equity = self.draft.symbol, not_negative("equity", self.account.equity)
         allowed = fraction("share of one market", share) * equity
         held = sum((self._value(p) for p in self.account.positions if p.symbol == symbol), ZERO)
@@ -97,7 +106,7 @@ class Portfolio:
         """How much one order may be worth at most. Source: docs/risk_rules.md#order_value."""
         largest = self.limits.max_order_value
         if largest is None:
-            return _no_limit("The profile sets no largest order.")
+            return NO_LARGEST
         allowed = not_negative("largest order", largest)
         most, least, limit = self._lots(allowed, self._lot_value), money(self._least_value), money(allowed)
         if most < self._smallest:
@@ -123,7 +132,7 @@ class Portfolio:
         """How much of equity stays unspent. Source: docs/risk_rules.md#cash_reserve."""
         reserve = self.limits.cash_reserve
         if reserve is None:
-            return _no_limit("The profile keeps no cash back.")
+            return NO_RESERVE
         equity = not_negative("equity", self.account.equity)
         kept = fraction("cash reserve", reserve) * equity
         limit, share = money(kept), percent(reserve)
@@ -324,10 +333,6 @@ def margin_by_rate(
 def _margin_per_lot(instrument: Instrument, price: Decimal) -> Decimal:
     rate = positive("margin rate", instrument.margin_rate)
     return rate * price * positive("contract size", instrument.contract_size)
-
-
-def _no_limit(text: str) -> Fits:
-    return Fits(answer=Answer(passed=True, sentence=text, value="", limit="none"))
 
 
 def _passed(text: str, value: str, limit: str, most: Decimal) -> Fits:
