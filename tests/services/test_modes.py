@@ -1,14 +1,15 @@
 """How far an account may go: everything lowers it, one person raises it, one step at a time."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
-from tests.services.worlds import NOW, SECOND, World, make_intent, make_superuser
-from trading.core.types import Mode
+from tests.services.worlds import NOW, SECOND, Broker, World, make_intent, make_superuser, state_of
+from trading.core.types import IntentState, Mode
 from trading.models import Account, AccountRisk, DeskStatus, Event, LifeAction, OrderIntent
-from trading.services import flatten, modes
+from trading.services import flatten, kill_switch, modes
 from trading.services.desk import Desk
 from trading.services.modes import ModeRefused
 
@@ -157,3 +158,22 @@ def test_machines_lower_and_never_raise(world: World) -> None:
     with pytest.raises(ModeRefused, match="only a person can raise it"):
         modes.lower(account_id, Mode.PAPER, by="guard", reason="x", now=NOW)
     assert mode_of(world) is Mode.OBSERVE
+
+
+def test_a_mode_lowered_while_a_claim_waits_for_the_rows_counts(
+    world: World, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = kill_switch.effective
+
+    def slow(account_id: int | None = None, *, lock: bool = False) -> Any:
+        if lock:
+            Account.objects.filter(pk=world.account.pk).update(mode="observe")
+        return right(account_id, lock=lock)
+
+    desk = Desk("one")
+    desk.tick(now=NOW)
+    intent = make_intent(world)
+    monkeypatch.setattr(kill_switch, "effective", slow)
+    desk.tick(now=NOW + SECOND)
+    assert state_of(intent) is IntentState.DENIED
+    assert broker.sent == []

@@ -145,6 +145,8 @@ def _entry(
     margin: Margin | None,
 ) -> str:
     """Why an entry may not be sent now, the gate asked again with everything as it is at this instant."""
+    # Who lowers it holds the switch rows too: while this waited for them it may have been lowered.
+    account.refresh_from_db(fields=("mode",))
     crpbot, mode = settings.CRPBOT, Mode(account.mode)
     if mode not in ceiling.allowed(crpbot.trading_mode, postgresql=crpbot.postgresql):
         return (
