@@ -1,5 +1,6 @@
 """Reconciliation: after one pass the rows show what the venue shows, and a second pass changes nothing."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal as D
@@ -25,6 +26,7 @@ from trading.core.types import (
     AccountView,
     Action,
     Deal,
+    DealKind,
     ExitReason,
     IntentState,
     OrderRequest,
@@ -34,6 +36,8 @@ from trading.core.types import (
 )
 from trading.models import (
     Account,
+    AccountDay,
+    BalanceOperation,
     DeskStatus,
     Event,
     Fill,
@@ -45,12 +49,13 @@ from trading.models import (
 )
 from trading.services import claims, kill_switch, reconcile
 from trading.services.desk import Desk
+from trading.venues.base import VenueRejected
 from trading.venues.paper import PaperVenue
 from trading.venues.paper_book import MemoryBook
 
 pytestmark = pytest.mark.django_db
 
-ROWS = (OrderIntent, Order, Fill, Trade, Event, KillSwitch, DeskStatus)
+ROWS = (OrderIntent, Order, Fill, Trade, Event, KillSwitch, DeskStatus, BalanceOperation, AccountDay)
 
 
 def everything() -> list[list[Any]]:
@@ -115,7 +120,8 @@ def side(world: World) -> Ledger:
 
 def agrees(side: Ledger) -> None:
     """Rows and venue say the same."""
-    deals = side.venue.deals(after="")
+    every_deal = side.venue.deals(after="")
+    deals = [deal for deal in every_deal if deal.kind is DealKind.FILL]
     fills = Fill.objects.filter(account=side.account).order_by("pk")
     assert [(f.deal, f.lots, f.price, f.profit, f.commission) for f in fills] == [
         (d.deal, d.lots, d.price, d.profit, d.commission) for d in deals
@@ -126,9 +132,13 @@ def agrees(side: Ledger) -> None:
         p.ticket: (p.lots, p.side) for p in view.positions
     }
     every = Trade.objects.filter(account=side.account)
-    assert view.balance - side.account.initial_balance == sum(
-        (t.profit + t.commission + t.swap for t in every), D(0)
-    )
+    operations = BalanceOperation.objects.filter(account=side.account).order_by("pk")
+    assert [(paid.deal, paid.amount) for paid in operations] == [
+        (deal.deal, deal.profit) for deal in every_deal if deal.kind is DealKind.BALANCE
+    ]
+    booked = sum((t.profit + t.commission + t.swap for t in every), D(0))
+    booked += sum((paid.amount for paid in operations), D(0))
+    assert view.balance - side.account.initial_balance == booked
     waiting = Order.objects.filter(account=side.account, closed_at=None).values_list("intent_id", flat=True)
     ours = set(OrderIntent.objects.filter(account=side.account).values_list("pk", flat=True))
     assert set(waiting) == side.venue.resting() & ours, "somebody else's orders have no rows here"
@@ -308,7 +318,19 @@ def test_looks_come_often_at_first_and_then_once_a_minute(side: Ledger) -> None:
 
 # -- random worlds ----------------------------------------------------------------------------
 
-STEPS = ("sent", "lost", "vanished", "pending", "close", "part", "foreign", "reconcile", "bar")
+STEPS = (
+    "sent",
+    "lost",
+    "vanished",
+    "pending",
+    "cancel",
+    "close",
+    "part",
+    "foreign",
+    "money",
+    "reconcile",
+    "bar",
+)
 
 
 @st.composite
@@ -351,10 +373,26 @@ def live(side: Ledger, story: list[tuple[str, float, float, int]]) -> None:
             request = claims.request(side.intent(IntentState.DENIED, open_ms=minute))
             request = replace(request, magic=10**7 + minute, deadline=NOW + timedelta(days=1))
             side.venue.send(request, fencing=1, now=NOW + (minute + 0.5) * MINUTE)
+        elif what == "cancel" and side.venue.resting():
+            cancel(side, which, minute=minute)
+        elif what == "money":
+            side.venue.pay(D(which * 10 - 25), NOW + (minute + 0.5) * MINUTE)
         elif what == "reconcile":
             side.run(minutes=minute)
         row = (100 + move / 2, 100 + abs(move), 100 - abs(move), 100 - move / 2, volume)
         side.bars(row, first=minute + 1)
+
+
+def cancel(side: Ledger, which: int, *, minute: int) -> None:
+    """Cancel an entry that rests; the answer is lost."""
+    resting = sorted(side.venue.resting())
+    ticket = side.venue.find(resting[which % len(resting)])
+    signal = make_signal(side.world, account=side.account, open_ms=10**9 + minute)
+    changes = {"action": Action.CANCEL, "state": IntentState.SENDING, "claimed_at": NOW, "ticket": ticket}
+    intent = make_intent(side.world, signal=signal, stop=None, target=None, **changes)
+    # A close that waits bears its position's ticket; the venue does not take it back.
+    with suppress(VenueRejected):
+        side.take(intent, at=minute + 0.5)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -384,7 +422,38 @@ def test_one_pass_makes_the_rows_equal_to_the_venue(
         after_a_start.run(minutes=minutes)
     left = OrderIntent.objects.filter(account=account, state__in=("sending", "unknown"))
     assert not left.exists()
-    assert kill_switch.effective(account.pk).state is TradingState.ACTIVE
+    paid = any(what == "money" for what, *_ in story)
+    expected = TradingState.HALTED if paid else TradingState.ACTIVE
+    assert kill_switch.effective(account.pk).state is expected
+
+
+def test_a_cancel_whose_answer_was_lost_is_found_and_its_order_ends(side: Ledger) -> None:
+    entry = side.intent()
+    side.take(entry)
+    side.run()
+    assert Order.objects.get().closed_at is None
+    cancel(side, 0, minute=0)
+    found = side.run(minutes=61)
+    assert (found.settled, found.difference) == (1, "")
+    assert set(OrderIntent.objects.values_list("action", "state")) == {
+        ("open", "placed"),
+        ("cancel", "placed"),
+    }
+    assert not Order.objects.filter(closed_at=None).exists()
+    side.bars(100.0)
+    assert side.run(minutes=62).fills == 0
+    assert not side.venue.view(now=NOW).positions
+
+
+def test_money_is_booked_once_whoever_reads_again(side: Ledger) -> None:
+    side.venue.pay(D("12.34"), NOW)
+    assert side.run().fills == 1
+    for minutes in (61, 62):
+        side.read_again()
+        assert side.run(minutes=minutes).fills == 0
+    operation = BalanceOperation.objects.get()
+    assert (operation.amount, operation.deal, operation.action) == (D("12.34"), "1", None)
+    assert kill_switch.effective(side.account.pk).state is TradingState.HALTED
 
 
 def test_the_comparison_can_tell_a_missing_fill(side: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
