@@ -48,6 +48,7 @@ def path(
     initial: F,
     scale: F,
     lock: bool,
+    halves: bool = False,
 ) -> tuple[str, int]:
     """How one path ends ("" undecided, "pass", "lock", "daily", "total") and on which day, counted from 1."""
     whole = grouped(days)
@@ -61,17 +62,23 @@ def path(
         traded=standing.trading_days,
     )
     waiting: list[OwnDay] = []
+    size = scale
     for number, draw in enumerate(draws):
-        waiting = waiting or list(whole[draw])
-        day = waiting.pop(0)
         # 00:00: what the day begins with.
         life.peak_balance = max(life.peak_balance, life.balance)
-        end = stopped(life, day, programme, scale, lock)
+        if not waiting:
+            waiting = list(whole[draw])
+            gone = used(life, programme)
+            if lock and gone >= F(7, 10):
+                return "lock", number + 1
+            size = scale / 2 if halves and gone >= F(1, 2) else scale
+        day = waiting.pop(0)
+        end = stopped(life, day, programme, size, lock)
         if end:
             return end, number + 1
         # 24:00: what it ends with.
-        result = F(day.net) * scale
-        life.peak_equity = max(life.peak_equity, life.balance + F(day.high) * scale)
+        result = F(day.net) * size
+        life.peak_equity = max(life.peak_equity, life.balance + F(day.high) * size)
         life.balance += result
         life.traded += day.opened > 0
         if result > 0:
@@ -97,10 +104,16 @@ def stopped(life: Life, day: OwnDay, programme: Programme, scale: F, lock: bool)
         broken.append((highest, 0, "total"))
     if broken:
         return max(broken)[2]
-    used = limit - (life.balance + low - total_floor)
+    gone = limit - (life.balance + low - total_floor)
     if intraday:
-        used = max(used, fall)
-    return "lock" if lock and used * 5 >= limit * 4 else ""
+        gone = max(gone, fall)
+    return "lock" if lock and gone * 5 >= limit * 4 else ""
+
+
+def used(life: Life, programme: Programme) -> F:
+    """The part of the total limit that is gone with nothing open."""
+    limit = life.initial * F(programme.total_loss)
+    return 1 - (life.balance - floor_in_all(life, programme, limit)) / limit
 
 
 def floor_of_the_day(life: Life, day: OwnDay, programme: Programme, scale: F) -> F:

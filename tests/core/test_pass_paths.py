@@ -82,10 +82,11 @@ def walked(
     standing: Standing = FRESH,
     scale: str = "1",
     lock: bool = True,
+    halves: bool = False,
     module: ModuleType = pass_paths,
 ) -> list[tuple[str, int]]:
     """How each path ends in the product's words, and on which day."""
-    table = module.Table.of(days, initial=INITIAL, scale=D(scale))
+    table = module.Table.of(days, initial=INITIAL, scale=D(scale), halves=halves)
     rules = module.Rules.of(programme, lock=lock)
     ends, on = module.walk(table, rules, standing, initial=INITIAL, draws=draws)
     return [(NAMES[end], int(number)) for end, number in zip(ends, on, strict=True)]
@@ -99,6 +100,7 @@ def by_the_oracle(
     standing: Standing = FRESH,
     scale: str = "1",
     lock: bool = True,
+    halves: bool = False,
 ) -> list[tuple[str, int]]:
     found = []
     for column in draws.T:
@@ -110,6 +112,7 @@ def by_the_oracle(
             initial=F(INITIAL),
             scale=F(scale),
             lock=lock,
+            halves=halves,
         )
         found.append((end or "undecided", on))
     return found
@@ -156,8 +159,29 @@ def test_the_total_floor_is_strict(low: str, end: tuple[str, int]) -> None:
     assert ending(day("-4000"), day("-4000"), day("0", low), lock=False) == end
 
 
+@pytest.mark.parametrize(
+    ("balance", "end"), [("-7000", ("lock", 3)), ("-6999.99", ("undecided", 0))], ids=["70 %", "a cent less"]
+)
+def test_where_no_new_risk_is_taken_a_flat_account_stays_for_good(balance: str, end: tuple[str, int]) -> None:
+    # The third day would win it all back, but it is never traded.
+    lost = [day("-3500"), day(str(D(balance) + 3500)), day("9000")]
+    assert ending(*lost) == end
+    assert ending(*lost, lock=False) == ("undecided", 0)
+
+
+def test_positions_are_half_as_large_from_half_of_the_total_limit_on() -> None:
+    lost = [day("-2500"), day("-2500"), day("-1000"), day("-1000", "-3000")]
+    # 95,000, then 500 less: a low of 1,500 at half size stays clear of our lock at 92,000.
+    assert ending(*lost, halves=True) == ("undecided", 0)
+    assert ending(*lost) == ("lock", 4)
+    almost = [day("-2500"), day("-2499.99"), day("-1000.01"), day("-1000", "-2000")]
+    assert ending(*almost, halves=True) == ("undecided", 0)
+    assert ending(*almost[:2], day("0", "-3000.01"), halves=True) == ("lock", 3)
+    assert ending(day("-5000"), day("0", "-6000"), halves=True, programme=GENERIC) == ("lock", 2)
+
+
 def test_a_day_that_jumps_over_our_lock_is_a_breach() -> None:
-    assert ending(day("-4000"), day("-3000"), day("0", "-4000")) == ("total", 3)
+    assert ending(day("-4000"), day("-2900"), day("0", "-4000")) == ("total", 3)
 
 
 def test_v7_the_target_must_be_exceeded_after_four_trading_days() -> None:
@@ -295,11 +319,17 @@ def drawn(days: list[OwnDay], seed: int, *, paths: int = 16, horizon: int = 32) 
 @pytest.mark.parametrize("programme", EVERY_SWITCH, ids=lambda p: p.name)
 def test_every_path_ends_as_the_oracle_says_under_every_switch(programme: Programme) -> None:
     @FEW
-    @given(days=_days(), standing=_standing(), seed=st.integers(0, 2**32), lock=st.booleans())
-    def check(days: list[OwnDay], standing: Standing, seed: int, lock: bool) -> None:
+    @given(
+        days=_days(),
+        standing=_standing(),
+        seed=st.integers(0, 2**32),
+        guard=st.sampled_from([(False, False), (True, False), (True, True)]),
+    )
+    def check(days: list[OwnDay], standing: Standing, seed: int, guard: tuple[bool, bool]) -> None:
         draws = drawn(days, seed)
         for scale in ("1", "0.5", "2"):
-            given_ = {"programme": programme, "standing": standing, "scale": scale, "lock": lock}
+            given_: dict[str, Any] = {"programme": programme, "standing": standing, "scale": scale}
+            given_ |= {"lock": guard[0], "halves": guard[1]}
             assert walked(days, draws, **given_) == by_the_oracle(days, draws, **given_)
 
     check()
@@ -337,6 +367,11 @@ CONTROLS = [
     ("trailed = np.minimum(trailed, UNITS)", "pass"),
     ('np.maximum(state["peak"], start, out=state["peak"])', "pass"),
     ('start + table.high[rows], out=state["peak"]', 'start, out=state["peak"]'),
+    ("stuck = above <= rules.red", "stuck = above < rules.red"),
+    ("stuck &= begins", "pass"),
+    ("ends[stuck[found]] = End.LOCK", "pass"),
+    ("(above <= self.rules.amber)", "(above < self.rules.amber)"),
+    ("self.table.half * (above <= self.rules.amber)", "0"),
     ("met = balance > rules.target", "met = balance >= rules.target"),
     ("met &= self.table.last[rows]", "pass"),
     ('state["traded"] >= rules.programme', 'state["traded"] > rules.programme'),
@@ -383,8 +418,8 @@ def told() -> list[tuple[list[OwnDay], np.ndarray, dict[str, Any], list[tuple[st
     exact = [(TWO_STEP, [day("-5000"), day("0", "-6000")]), (ONE_STEP, [day("6000"), day("6000")])]
     hard = [(programme, hard_days(seed)) for seed, programme in enumerate(UNDER)]
     for seed, (programme, days) in enumerate([*exact, *hard]):
-        for lock in (True, False):
-            given_: dict[str, Any] = {"programme": programme, "lock": lock}
+        for lock, halves in ((True, False), (True, True), (False, False)):
+            given_: dict[str, Any] = {"programme": programme, "lock": lock, "halves": halves}
             draws = drawn(days, seed, paths=48)
             expected = by_the_oracle(days, draws, **given_)
             assert walked(days, draws, **given_) == expected

@@ -71,7 +71,7 @@ QUICK = {"paths": 4000, "seed": 5}
     [
         pytest.param(TWO_STEP, False, 11, 11, id="10 % up exceeded, 10 % down passed: eleven steps each"),
         pytest.param(VERIFICATION, False, 6, 11, id="5 % up"),
-        pytest.param(VERIFICATION, True, 6, 8, id="our lock stands at eight steps"),
+        pytest.param(VERIFICATION, True, 6, 7, id="no new risk is taken seven steps down"),
     ],
 )
 def test_a_fair_walk_between_two_barriers_ends_as_the_theory_of_ruin_says(
@@ -135,6 +135,19 @@ def test_a_zero_edge_breaches_more_often_with_more_risk() -> None:
     risks = [stopped(each) for each in ("100", "300", "600", "1200", "2400")]
     assert risks == sorted(risks)
     assert risks[-1] > risks[0] + 0.3
+
+
+def test_half_the_size_near_the_floor_saves_some_paths() -> None:
+    past = history(coin(40, wins=53))
+    plain, guarded = chances(past, **QUICK), chances(past, **QUICK, guarded=True)
+    assert guarded.guarded
+    assert not plain.guarded
+    before, after = plain.share(End.LOCK), guarded.share(End.LOCK)
+    assert before is not None
+    assert after is not None
+    assert after.share < before.share
+    with pytest.raises(ValueError, match="needs our own lock"):
+        chances(past, **QUICK, lock=False, guarded=True)
 
 
 def test_positions_held_together_stay_together() -> None:

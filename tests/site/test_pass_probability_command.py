@@ -67,6 +67,9 @@ def test_the_firms_rules_alone_leave_out_our_lock(lived: World, capsys: Any) -> 
     body = json.loads(told(capsys, "--json", "--firm-only"))
     assert body["own_lock"] is False
     assert "lock" not in body["outcomes"]
+    assert json.loads(told(capsys, "--json", "--guarded"))["guarded"] is True
+    with pytest.raises(CommandError, match="not allowed with"):
+        call_command("pass_probability", "--guarded", "--firm-only")
 
 
 def test_a_made_up_account_says_so(lived: World, capsys: Any) -> None:

@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from trading.core.guards import count, finite, fraction, positive
-from trading.core.headroom import LOCKED_FROM
+from trading.core.headroom import AMBER_FROM, LOCKED_FROM, RED_FROM
 from trading.core.own_trades import OwnDay, blocks
 from trading.core.programme import DailyBasis, DailyReference, Programme, TotalLossMode
 
@@ -55,6 +55,7 @@ class Table:
     """Days of a history in units, (D,) int64 each, and where its blocks begin, (B,) intp.
 
     Fields are those of ``OwnDay``; ``last``: nothing is held into the next day, so a block ends.
+    half: above 0 the days stand there twice, from that row on with every position half as large.
     """
 
     net: np.ndarray
@@ -66,10 +67,14 @@ class Table:
     opened: np.ndarray
     last: np.ndarray
     first: np.ndarray
+    half: int = 0
 
     @classmethod
-    def of(cls, days: Sequence[OwnDay], *, initial: Decimal, scale: Decimal) -> Table:
-        """The days with every position ``scale`` times as large as it was, scale >= 0."""
+    def of(cls, days: Sequence[OwnDay], *, initial: Decimal, scale: Decimal, halves: bool = False) -> Table:
+        """The days with every position ``scale`` times as large as it was, scale >= 0; ``halves``: and half of it."""
+        if halves:
+            whole = cls.of(days, initial=initial, scale=scale)
+            return whole.beside(cls.of(days, initial=initial, scale=scale / 2))
         factor = finite("scale", scale) * UNITS / positive("initial balance", initial)
         if factor < 0:
             raise ValueError(f"scale must not be negative, was {scale}")
@@ -91,20 +96,32 @@ class Table:
             first=np.cumsum([0, *sizes[:-1]]).astype(np.intp),
         )
 
+    def beside(self, half: Table) -> Table:
+        """These days with those of ``half``, the same ones at half their size, behind them."""
+        names = ("net", "low", "high", "low_balance", "fall", "start_high", "opened", "last")
+        both = {name: np.concatenate((getattr(self, name), getattr(half, name))) for name in names}
+        return Table(**both, first=self.first, half=len(self.net))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """A programme's numbers in units; ``line``: above the total floor by so much, our own lock ends the path."""
+    """A programme's numbers in units.
+
+    line, red, amber: so much above the total floor our own lock ends a path, no new risk is taken, and positions
+    are half as large; line None where only the firm's rules end a path.
+    """
 
     programme: Programme
     daily_limit: int
     total_limit: int
     target: int | None
     line: int | None
+    red: int
+    amber: int
 
     @classmethod
     def of(cls, programme: Programme, *, lock: bool) -> Rules:
-        """The floors of a programme; ``lock`` whether our lock at 80 % of the total limit ends a path too."""
+        """The floors of a programme; ``lock`` whether our own levels of the total limit end a path too."""
         total = _floored(fraction("total loss", programme.total_loss))
         target = programme.profit_target
         return cls(
@@ -113,6 +130,8 @@ class Rules:
             total_limit=total,
             target=None if target is None else UNITS + _ceiled(positive("profit target", target)),
             line=_ceiled((1 - LOCKED_FROM) * programme.total_loss) if lock else None,
+            red=_ceiled((1 - RED_FROM) * programme.total_loss),
+            amber=_floored((1 - AMBER_FROM) * programme.total_loss),
         )
 
     def daily_floor(self, start: np.ndarray, start_high: np.ndarray) -> np.ndarray:
@@ -153,6 +172,8 @@ def walk(
     draws: (T, N) unsigned numbers of blocks; row t is used by the paths that begin a block on day t, the others
     are still within one.  On one day a breach comes before our lock and the lock before the target, and the
     target counts at the day's end with nothing open: of what may have come first, the worse is taken.
+    With ``rules.line`` a path that begins a block where no new risk is taken ends by our lock: nothing that is
+    open could bring it back.  A table with halves: positions are half as large from where they are in real life.
     Source: docs/pass_probability.md#how-a-path-ends.
     """
     paths = _Paths(table, rules, standing, initial=initial, size=draws.shape[1])
@@ -217,11 +238,13 @@ class _Paths:
     def step(self, day: int, draw: np.ndarray) -> bool:
         """One more day of every path; True when all are decided."""
         table, state = self.table, self.state
-        rows = self._rows(draw)
         start = state["balance"]
         if "peak" in state and not self.intraday:
             np.maximum(state["peak"], start, out=state["peak"])
-        self._judge(day, start, rows)
+        above = start - self._floor()
+        begins = None if self.single else state["row"] < 0
+        rows = self._rows(draw, above)
+        self._judge(day, rows, above=above, begins=begins)
         balance = start + table.net[rows]
         if self.intraday:
             np.maximum(state["peak"], start + table.high[rows], out=state["peak"])
@@ -235,31 +258,46 @@ class _Paths:
         self._reward(day, balance, rows)
         return (day % _COMPACT_EVERY == _COMPACT_EVERY - 1) and self._compact()
 
-    def _rows(self, draw: np.ndarray) -> np.ndarray:
-        """The day of the history that each path lives through now."""
-        drawn = draw if self.whole else draw[self.ids]
+    def _floor(self) -> np.ndarray | int:
+        """The total floor at the day's first instant."""
+        if "peak" in self.state:
+            return self.rules.total_floor(self.state["peak"])
+        return UNITS - self.rules.total_limit
+
+    def _rows(self, draw: np.ndarray, above: np.ndarray) -> np.ndarray:
+        """The day of the history that each path lives through now; ``above``: its balance above the total floor."""
+        drawn = (draw if self.whole else draw[self.ids]).astype(np.intp)
+        if not self.single:
+            drawn = self.table.first[drawn]
+        if self.table.half:
+            drawn += self.table.half * (above <= self.rules.amber)
         if self.single:
-            return drawn.astype(np.intp)
+            return drawn
         row = self.state["row"]
-        inside = row >= 0
-        rows = np.where(inside, row + 1, self.table.first[drawn.astype(np.intp)])
+        rows = np.where(row >= 0, row + 1, drawn)
         ended = self.table.last[rows]
         self.state["row"] = np.where(ended, -1, rows)
         return rows
 
-    def _judge(self, day: int, start: np.ndarray, rows: np.ndarray) -> None:
-        """End the paths that broke a limit or were locked on this day."""
+    def _judge(self, day: int, rows: np.ndarray, *, above: np.ndarray, begins: np.ndarray | None) -> None:
+        """End the paths that broke a limit, were locked, or may not begin this day at all."""
         rules, state = self.rules, self.state
-        margin = -1 if rules.line is None else rules.line
-        floor = rules.total_floor(state["peak"]) if "peak" in state else UNITS - rules.total_limit
-        near = start + self.alarm[rows] <= floor + margin
+        start = state["balance"]
+        near = above + self.alarm[rows] <= (-1 if rules.line is None else rules.line)
         if rules.programme.daily_basis is DailyBasis.CURRENT:
             daily = rules.daily_floor(start, self.table.start_high[rows])
             near |= start + self._counted(rows) < daily
+        stuck = np.zeros_like(near)
+        if rules.line is not None:
+            stuck = above <= rules.red
+            if begins is not None:
+                stuck &= begins
+            near |= stuck
         found = np.flatnonzero(near)
         if found.size:
             peak = state["peak"][found] if "peak" in state else start[found]
             ends = self._ends(start[found], rows[found], peak)
+            ends[stuck[found]] = End.LOCK
             self._settle(day, found[ends > 0], ends[ends > 0])
 
     def _ends(self, start: np.ndarray, rows: np.ndarray, peak: np.ndarray) -> np.ndarray:

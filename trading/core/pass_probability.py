@@ -142,6 +142,7 @@ class Chances:
     seed: int
     horizon: int
     lock: bool
+    guarded: bool = False
     outcomes: tuple[Share, ...] = ()
     to_pass: Spread | None = None
     present: Decimal | None = None
@@ -167,17 +168,21 @@ def chances(
     seed: int = SEED,
     horizon: int = HORIZON,
     lock: bool = True,
+    guarded: bool = False,
     told: Told | None = None,
 ) -> Chances:
     """Draw ``paths`` futures of at most ``horizon`` days and count how they end; the same seed gives the same.
 
     Which days happened was chance as well: every one of ``GROUPS`` groups of paths draws its days from a
     history of its own, drawn with replacement from the real one.  The figure is the mean over all of them, the
-    interval the spread between them.  lock: whether our own lock at 80 % of the total limit ends a path.
+    interval the spread between them.  lock: whether our own levels of the total limit (no new risk from 70 %, the
+    lock at 80 %) end a path.  guarded: also half the size from 50 % of it on, as the gate does.
     told: called with the paths done and the paths in all.
     Raises ValueError when a number cannot be read, fewer than ``GROUPS`` paths are asked for, or no trade's risk
     is known.  Source: docs/pass_probability.md.
     """
+    if guarded and not lock:
+        raise ValueError("half the size is a level of our own: it needs our own lock")
     if count("paths", paths) < GROUPS or count("horizon", horizon) < 1:
         raise ValueError(
             f"at least {GROUPS} paths over at least 1 day are needed, was {paths} over {horizon}"
@@ -195,6 +200,7 @@ def chances(
         seed=seed,
         horizon=horizon,
         lock=lock,
+        guarded=guarded,
         set_risk=history.set_risk,
         assumed=assumed,
     )
@@ -302,7 +308,8 @@ class _Runs:
 
     def _table(self, scale: Decimal) -> Table:
         if scale not in self._tables:
-            self._tables[scale] = Table.of(self._days, initial=self._history.initial, scale=scale)
+            initial, halves = self._history.initial, self._frame.guarded
+            self._tables[scale] = Table.of(self._days, initial=initial, scale=scale, halves=halves)
         return self._tables[scale]
 
     def _draws(self, each: int) -> Iterator[np.ndarray]:

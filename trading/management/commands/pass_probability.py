@@ -48,10 +48,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--days", type=int, default=chance.HORIZON, help="days to look ahead, 365 when left out"
         )
-        parser.add_argument(
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
             "--firm-only",
             action="store_true",
-            help="only the firm's floors end a path, not our own lock at 80 %% of the total limit",
+            help="only the firm's floors end a path, not our own levels of the total limit",
+        )
+        which.add_argument(
+            "--guarded",
+            action="store_true",
+            help="half the size from 50 %% of the total limit on, as the gate does",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -68,6 +74,7 @@ class Command(BaseCommand):
                     seed=seed,
                     horizon=horizon,
                     lock=not options["firm_only"],
+                    guarded=options["guarded"],
                     told=bar.told,
                 )
         except ValueError as error:
@@ -165,6 +172,7 @@ def as_json(account: Account, programme: str, done: Done, found: Chances) -> dic
         "seed": found.seed,
         "horizon_days": found.horizon,
         "own_lock": found.lock,
+        "guarded": found.guarded,
         "outcomes": {one.name: [one.share, one.low, one.high] for one in found.outcomes},
         "days_to_pass": None if found.to_pass is None else asdict(found.to_pass),
         "present_risk": _plain(found.present),
