@@ -86,6 +86,10 @@ TABLE: list[Any] = [
     pytest.param({"account": account(number="8")}, "wrong_account", id="another account"),
     pytest.param({"account": account(currency="EUR")}, "wrong_account", id="another currency"),
     pytest.param({"number": "8"}, "wrong_account", id="another account is meant"),
+    pytest.param({"number": "", "account": account(number="")}, "rule_error", id="no account is meant"),
+    pytest.param(
+        {"currency": None, "account": account(currency=None)}, "rule_error", id="no currency is meant"
+    ),
     pytest.param({"account": account(as_of=NOW - 5 * SECOND)}, None, id="account seen 5 s ago"),
     pytest.param(
         {"account": account(as_of=NOW - timedelta(seconds=5, microseconds=1))},
@@ -338,6 +342,29 @@ def test_a_lock_is_stricter_than_the_measure_only(make_gate_input: Make) -> None
 
 
 @pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (ModelState.INVALID, "The model may not speak: it drifted. Ends with a valid release"),
+        (ModelState.UNKNOWN, "The model is not known to be valid: it drifted. Ends with a valid release"),
+    ],
+)
+def test_a_silent_model_says_why(make_gate_input: Make, state: ModelState, words: str) -> None:
+    told = decide(make_gate_input(model=state, model_reason="it drifted")).rejections[0].sentence
+    assert told.startswith(words)
+    assert ": it drifted" not in decide(make_gate_input(model=state)).rejections[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("ago", "value"), [(timedelta(days=1), "1440 min"), (timedelta(days=1, microseconds=1), "not seen")]
+)
+def test_an_account_not_seen_for_a_day_is_said_to_be_not_seen(
+    make_gate_input: Make, ago: timedelta, value: str
+) -> None:
+    decision = decide(make_gate_input(account=account(as_of=NOW - ago)))
+    assert next(check.value for check in decision.checks if check.passed is False) == value
+
+
+@pytest.mark.parametrize(
     ("changes", "lots", "words"),
     [
         pytest.param({"instrument": replace(BTC, volume_max=D("0.5"))}, "0.5", "largest volume", id="venue"),
@@ -491,21 +518,35 @@ def test_an_answer_that_is_not_true_refuses(make_gate_input: Make, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("state", "by_person", "approved"),
+    ("state", "by_person", "flatten", "words"),
     [
-        (TradingState.ACTIVE, False, True),
-        (TradingState.REDUCING, False, True),
-        (TradingState.HALTED, False, False),
-        (TradingState.HALTED, True, True),
-        (None, False, False),
-        ("active", False, False),
-        (None, True, True),
-        (TradingState.HALTED, None, False),
-        (TradingState.HALTED, 1, False),
+        (TradingState.ACTIVE, False, False, "ACTIVE: closing is allowed."),
+        (TradingState.REDUCING, False, False, "REDUCING: closing is allowed."),
+        (TradingState.HALTED, True, False, "A person may always close."),
+        (TradingState.HALTED, False, True, "Everything of the account is being closed."),
+        (TradingState.HALTED, True, True, "Everything of the account is being closed."),
+        (None, True, False, "A person may always close."),
+        (None, False, True, "Everything of the account is being closed."),
+        (TradingState.HALTED, False, False, ""),
+        (None, False, False, ""),
+        ("active", False, False, ""),
+        (TradingState.HALTED, None, None, ""),
+        (TradingState.HALTED, 1, 1, ""),
     ],
 )
-def test_closes(state: TradingState, by_person: bool, approved: bool) -> None:
-    decision = decide_close(state=state, by_person=by_person, state_source="the panel", state_reason="test")
-    assert decision.approved is approved
-    assert decision.codes == (() if approved else ("state",))
-    assert len(decision.checks) == 1
+def test_closes(state: Any, by_person: Any, flatten: Any, words: str) -> None:
+    """Without words it is refused."""
+    decision = decide_close(
+        state=state, by_person=by_person, flatten=flatten, state_source="the panel", state_reason="test"
+    )
+    assert decision.approved is bool(words)
+    assert decision.codes == (() if words else ("state",))
+    (check,) = decision.checks
+    assert check.passed is decision.approved
+    assert check.sentence == (
+        words or "Trading is HALTED by the panel: test. Only a person may close until a person resumes it."
+    )
+
+
+def test_a_close_is_no_flatten_unless_said() -> None:
+    assert not decide_close(state=TradingState.HALTED, by_person=False).approved

@@ -186,7 +186,7 @@ def position_share(facts: Facts) -> Answer:
 
 def order_value(facts: Facts) -> Answer:
     largest = facts.portfolio.order_value.answer
-    if largest.passed is not True or facts.given.limits.min_order_value is None:
+    if facts.given.limits.min_order_value is None:
         return largest
     return facts.portfolio.too_small(facts.sized.lots) or largest
 

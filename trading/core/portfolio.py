@@ -274,8 +274,8 @@ def _lost(
     instruments: Mapping[str, Instrument],
     limits: Limits,
 ) -> Decimal:
-    falls = falls_at_stops(held, instruments, limits.gap_buffer_bp)
-    lost = [fall + max(-finite("profit", p.profit), ZERO) for fall, p in zip(falls, held, strict=True)]
+    lost = falls_at_stops(held, instruments, limits.gap_buffer_bp)
+    lost += [max(-finite("profit", p.profit), ZERO) for p in held]
     for order in pending:
         market = instruments.get(order.symbol)
         if market is None or _group(market) == name:
