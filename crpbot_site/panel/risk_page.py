@@ -15,7 +15,8 @@ from crpbot_site.panel.glance import Glance
 from crpbot_site.panel.words import span
 from trading.core import calendar as calendar_rules
 from trading.core.calendar import Entry, EntryKind
-from trading.core.midnight import MidnightAction
+from trading.core.midnight import MidnightAction, Plan
+from trading.core.midnight import plan as plan_midnight
 from trading.core.pass_probability import estimate
 from trading.core.programme import Programme
 from trading.core.runaway import Counters, RunawayLimits
@@ -116,7 +117,7 @@ def _numbers(seen: Glance) -> dict[str, Any]:
     if seen.room is None or seen.account is None:
         return {"rules": [], "midnight": None}
     account, now = seen.account, seen.room
-    return {"rules": _rules(seen, account, now), "midnight": _midnight(account, now)}
+    return {"rules": _rules(seen, account, now), "midnight": _midnight(seen, account, now)}
 
 
 def _rules(seen: Glance, account: Account, now: HeadroomNow) -> list[risk_rules.RuleNow]:
@@ -199,8 +200,13 @@ def _coming(entry: Entry) -> str:
     return f"{entry.title}, {starts:%a} {starts.day} {starts:%b %H:%M}{until}"
 
 
-def _midnight(account: Account, now: HeadroomNow) -> Midnight:
+def _midnight(seen: Glance, account: Account, now: HeadroomNow) -> Midnight:
     rule = risk_rules.midnight(now.room)
+    state = {"pass": "safe", "caution": "warn"}.get(rule.state, "no")
+    sentence = f"{rule.text[:1].upper()}{rule.text[1:]}."
+    plan = _plan(seen, account, now)
+    if plan is not None and plan.due:
+        state, sentence = "warn" if plan.action is MidnightAction.WARN else "no", plan.sentence
     action = MidnightAction(account.midnight_action)
     setting = _ACTIONS[action].format(minutes=account.midnight_minutes)
     return Midnight(
@@ -208,9 +214,28 @@ def _midnight(account: Account, now: HeadroomNow) -> Midnight:
         next_floor=now.room.next_floor,
         left=risk_rules.left_at_midnight(now.room),
         floating=now.room.equity - now.balance,
-        state={"pass": "safe", "caution": "warn"}.get(rule.state, "no"),
-        sentence=f"{rule.text[:1].upper()}{rule.text[1:]}.",
+        state=state,
+        sentence=sentence,
         setting=f"{setting}, if the floating loss would break the coming floor.",
+    )
+
+
+def _plan(seen: Glance, account: Account, now: HeadroomNow) -> Plan | None:
+    """What the desk will do before this midnight, as it works it out itself; None before the last hour."""
+    view = risk.view_of(account) if seen.near_midnight else None
+    if view is None:
+        return None
+    return plan_midnight(
+        room=now.room,
+        view=view,
+        day=now.day_start,
+        initial=account.initial_balance,
+        programme=risk.programme_of(account),
+        instruments=risk.instruments_of(account),
+        limits=risk.limits_of(account),
+        action=MidnightAction(account.midnight_action),
+        act_minutes=account.midnight_minutes,
+        now=seen.now,
     )
 
 

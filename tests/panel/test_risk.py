@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from crpbot_site.panel import risk_rules
 from tests.panel import factories
@@ -199,6 +201,44 @@ def test_midnight_and_what_the_desk_will_do(busy: World, owner: Client) -> None:
     assert "It only warns" in _page(owner)
 
 
+LATE = datetime(2026, 11, 19, 22, 40, tzinfo=UTC)  # 23:40 in Prague
+
+
+def _late(monkeypatch: pytest.MonkeyPatch, *, move: str, lots: str) -> tuple[World, Client]:
+    """Twenty minutes before midnight, one position open whose price has moved by a fraction of its entry."""
+    monkeypatch.setattr(timezone, "now", lambda: LATE)
+    world = factories.make_world(now=LATE)
+    signal = factories.make_signal(world.account, world.markets["BTC-USD"], at=LATE - timedelta(hours=2))
+    position = factories.make_position(factories.make_trade(signal, ticket="1"), move=move)
+    gain = ((position.price - position.entry) * D(lots)).quantize(D("0.01"))
+    position = replace(position, lots=D(lots), profit=gain)
+    equity = str(D("101240.00") + gain)
+    factories.make_desk(world.account, now=LATE, positions=(position,), balance="101240.00", equity=equity)
+    client = Client()
+    client.force_login(world.owner)
+    return world, client
+
+
+def test_the_coming_floor_counts_in_the_last_hour(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, client = _late(monkeypatch, move="0.003", lots="0.37")
+    page = _page(client)
+    assert "Last hour of the day:" in page
+    assert "coming floor counted" in _page(client, "panel:bar_parts")
+    assert "Safe to carry." in page
+
+
+def test_what_the_desk_will_do_is_its_own_plan(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, client = _late(monkeypatch, move="-0.009", lots="5")
+    Account.objects.filter(pk=world.account.pk).update(midnight_action="warn")
+    page = _page(client)
+    assert "Only a warning is set: close by hand." in page
+    assert "Not safe to carry." in page
+    Account.objects.filter(pk=world.account.pk).update(midnight_action="flatten", midnight_minutes=30)
+    page = _page(client)
+    assert "Would break the coming floor." in page
+    assert "1 of 1 positions are closed now." in page
+
+
 def test_days_say_how_they_are_known(world: World, owner: Client) -> None:
     AccountDay.objects.update(how="unproven", proven=False, equity=None)
     page = _page(owner)
@@ -309,7 +349,7 @@ def test_reads_are_few_and_do_not_grow(name: str, busy: World, owner: Client) ->
     _page(owner, name)
     with CaptureQueriesContext(connection) as few:
         _page(owner, name)
-    assert len(few) <= 60, [q["sql"][:110] for q in few]
+    assert len(few) <= 46, [q["sql"][:110] for q in few]
     for back in range(1, 25):
         at = busy.now - timedelta(minutes=back)
         factories.make_snapshot(busy.account, at=at, equity="101240.00")
