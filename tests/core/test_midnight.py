@@ -262,6 +262,35 @@ def test_what_is_lost_at_the_stop_decides_before_what_floats() -> None:
     assert bare(near, far).close == ("far",)
 
 
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        pytest.param(MidnightAction.REDUCE, "The desk reduces 10 min before midnight."),
+        pytest.param(MidnightAction.FLATTEN, "The desk closes everything 10 min before midnight."),
+    ],
+)
+def test_the_warning_says_what_will_be_done(action: MidnightAction, words: str) -> None:
+    assert planned(V4, day("200000"), minutes=30, action=action).sentence.endswith(words)
+
+
+def test_the_costs_of_a_close_lower_the_floor_that_hangs_on_the_balance() -> None:
+    """After the first close 154.76 are left to the floor, which a balance without its costs would hide."""
+    world = {
+        "view": view_of(
+            "204000", losing("9900", "first", further="10"), losing("9755", "kept", further="10")
+        ),
+        "day": day("200000"),
+        "initial": D(200000),
+        "programme": TWO_STEP,
+        "instruments": {"BTC-USD": replace(BTC, commission_rate=D("0.001"))},
+        "limits": replace(LIMITS, gap_buffer_bp=D(0)),
+        "now": before(5),
+    }
+    room = room_of(world)
+    answer = plan(room=room, action=MidnightAction.REDUCE, act_minutes=10, **world)
+    assert answer.close == ("first",)
+
+
 def test_nothing_is_closed_that_does_not_help() -> None:
     """An order on its way fills the room alone; the position at its stop would change nothing."""
     still = position(ticket="s", lots=D(1), entry=D(90000), price=D(91000), stop=D(91000), profit=D(1000))
