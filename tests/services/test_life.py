@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from tests.candles import make_candles
 from tests.services.lives import NOW, SAID, Desk, asked, free_of_costs, under
 from tests.services.worlds import MINUTE, World, make_intent, make_superuser, second_account
-from trading.core.types import Breach, Level, TradingState
+from trading.core.types import Breach, Level, TradingState, ms_from_utc
 from trading.models import (
     Account,
     AccountDay,
@@ -356,6 +357,19 @@ def test_a_preview_shows_both_sides_and_changes_nothing(live: Lives) -> None:
     assert (seen.money, seen.phrase, seen.mistakes) == (D(-2000), "PHASE UP", ())
     assert "The profit target of the present phase is not met." in seen.notes
     assert (AccountPeriod.objects.count(), Event.objects.count()) == before
+
+
+def test_a_preview_says_what_the_step_will_wait_for(live: Lives) -> None:
+    desk = live(earned="0")
+    desk.open(D(50), LATER)
+    desk.venue.advance(next(iter(desk.venue.exposed())), make_candles([1e6], start_ms=ms_from_utc(LATER)))
+    desk.report(LATER)
+    fresh = life.preview(account_id=desk.account_id, kind="reset", now=LATER + 5 * MINUTE)
+    assert fresh.notes == (
+        "Positions are open: the step waits until they are closed.",
+        "The desk saw it last at 2026-03-02 12:09 UTC: the step waits for the desk.",
+    )
+    assert life.preview(account_id=desk.account_id, kind="reset", now=LATER).notes == fresh.notes[:1]
 
 
 def test_the_owner_s_ceilings_hold_in_the_next_phase_too(live: Lives, environment: Any) -> None:

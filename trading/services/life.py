@@ -34,7 +34,7 @@ from trading.models import (
     Trade,
     TradeState,
 )
-from trading.selectors import risk, rows
+from trading.selectors import readiness, risk, rows
 from trading.services import days, events, kill_switch, life_plan
 from trading.services.life_plan import PAYMENTS, Plan, Wish
 from trading.venues.paper import PaperVenue
@@ -109,9 +109,13 @@ def preview(
     if view is None:
         said = (f"The desk has not seen {account} yet: start it.",)
         return _preview(wish, None, mistakes=said)
-    open_now = (f"{len(view.positions)} positions are open: the step waits until they are closed.",)
+    notes = []
+    if view.positions:
+        notes.append("Positions are open: the step waits until they are closed.")
+    if now - view.as_of > readiness.DESK_FRESH:
+        notes.append(f"The desk saw it last at {view.as_of:%Y-%m-%d %H:%M} UTC: the step waits for the desk.")
     plan = life_plan.plan(account, wish, balance=view.balance, now=now)
-    return _preview(wish, plan, mistakes=plan.mistakes, notes=open_now if view.positions else ())
+    return _preview(wish, plan, mistakes=plan.mistakes, notes=tuple(notes))
 
 
 def ask(
