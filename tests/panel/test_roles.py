@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from crpbot_site.panel import life_views, risk_views, urls, views
 from tests.panel import factories
 from tests.panel.factories import World
 from trading.core.types import TradingState
@@ -164,3 +168,75 @@ def test_a_person_may_close_what_is_open_while_halted(busy: World, owner: Client
     assert "Everything is being closed, asked by owner" in page
     assert "CLOSING" in page
     assert kill_switch.effective(busy.account.pk).state is TradingState.HALTED
+
+
+FLATTEN_RIGHT = """    if not request.user.has_perm(HALT_RIGHT):
+        raise PermissionDenied
+    if request.method == "POST":
+        kill_switch.set_state("""
+STEP_RIGHT = """    if not request.user.is_superuser:
+        raise PermissionDenied
+    if kind not in"""
+REOPEN_RIGHT = """    if not request.user.is_superuser:
+        raise PermissionDenied
+    seen = glance(request)
+    account"""
+ANY_METHOD = """    if request.method == "POST":
+        kill_switch.set_state("""
+
+
+def _serve_changed(
+    patch: pytest.MonkeyPatch, module: ModuleType, name: str, view: str, line: str, other: str
+) -> None:
+    """Let the page of this name be the product's own with one passage of its source changed."""
+    source = Path(str(module.__file__)).read_text()
+    assert source.count(line) == 1
+    changed = ModuleType(module.__name__)
+    exec(compile(source.replace(line, other), str(module.__file__), "exec"), changed.__dict__)  # noqa: S102
+    (pattern,) = (one for one in urls.urlpatterns if one.name == name.partition(":")[2])
+    patch.setattr(pattern, "callback", urls.guarded(getattr(changed, view)))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "view", "line"),
+    [
+        (views, "panel:flatten", "flatten", FLATTEN_RIGHT),
+        (life_views, "panel:life_step", "step", STEP_RIGHT),
+        (risk_views, "panel:reopen", "reopen", REOPEN_RIGHT),
+    ],
+)
+def test_a_page_that_asks_for_no_right_is_seen(
+    module: ModuleType, name: str, view: str, line: str, locked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = line.replace("not request.user.has_perm(HALT_RIGHT)", "False").replace(
+        "not request.user.is_superuser", "False"
+    )
+    _serve_changed(monkeypatch, module, name, view, line, opened)
+    with pytest.raises(AssertionError):
+        test_posting(name, "staff", locked)
+
+
+def test_the_services_refuse_where_a_page_would_let_somebody_through(
+    locked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page's own check is the first of two."""
+    staff = _person("staff", locked)
+    for module, name, view, line in (
+        (life_views, "panel:life_step", "step", STEP_RIGHT),
+        (risk_views, "panel:reopen", "reopen", REOPEN_RIGHT),
+    ):
+        _serve_changed(
+            monkeypatch, module, name, view, line, line.replace("not request.user.is_superuser", "False")
+        )
+        before = _state()
+        answer = staff.post(_url(name, locked), SAID[name])
+        assert answer.status_code == 409
+        assert "A superuser must ask for it." in answer.content.decode()
+        assert _state() == before
+
+
+def test_a_page_that_acts_when_looked_at_is_seen(locked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    acting = ANY_METHOD.replace('request.method == "POST"', "True")
+    _serve_changed(monkeypatch, views, "panel:flatten", "flatten", ANY_METHOD, acting)
+    with pytest.raises(AssertionError):
+        test_looking_changes_nothing("panel:flatten", "superuser", locked)
