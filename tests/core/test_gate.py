@@ -145,6 +145,7 @@ TABLE: list[Any] = [
         {"draft": draft(entry=D("0.5"), stop=D("0.4"), target=D("0.7"))}, None, id="a price below 1"
     ),
     pytest.param({"draft": draft(cap=timedelta(0))}, "bracket", id="no time to hold"),
+    pytest.param({"draft": draft(cap=SECOND)}, None, id="a second to hold"),
     pytest.param(
         {"draft": draft(side=Side.SHORT, stop=D(90600), target=D(89100))}, None, id="a short with its own"
     ),

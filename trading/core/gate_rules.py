@@ -170,8 +170,8 @@ def bracket(facts: Facts) -> Answer:
     draft = facts.given.draft
     entry, stop = positive("entry", draft.entry), positive("stop", draft.stop)
     target = positive("target", draft.target)
-    sign = Side(draft.side).sign
-    if (entry - stop) * sign <= 0 or (target - entry) * sign <= 0:
+    low, high = (stop, target) if Side(draft.side) is Side.LONG else (target, stop)
+    if not low < entry < high:
         ends = f"its stop at {plain(stop)} and its target at {plain(target)}"
         text = f"A {draft.side} from {plain(entry)} cannot have {ends}."
         return Answer(passed=False, sentence=text, value=plain(stop))
