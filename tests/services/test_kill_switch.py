@@ -393,6 +393,10 @@ def block_breach(_world: World, _folder: Path, _change: Change) -> None:
     AccountRisk.objects.update(breach="daily", breached_at=NOW, level="green")
 
 
+def block_guessed_breach(_world: World, _folder: Path, _change: Change) -> None:
+    AccountRisk.objects.update(level="breach")
+
+
 def block_flatten(world: World, _folder: Path, _change: Change) -> None:
     flatten.ask(account_id=world.account.pk, by="level", reason="80 % is gone", now=NOW)
 
@@ -407,8 +411,12 @@ def block_flatten(world: World, _folder: Path, _change: Change) -> None:
         (block_desk_not_ready, "not ready: positions differ"),
         (block_unknown, "unknown outcome"),
         (block_not_measured, "not been measured"),
-        (block_total_lock, "LOCKED: 80 % of its total limit was used on 2 March, 12:00 UTC. Reopen it first."),
+        (
+            block_total_lock,
+            "LOCKED: 80 % of its total limit was used on 2 March, 12:00 UTC. Reopen it first.",
+        ),
         (block_breach, "BREACH: its daily limit was broken on 2 March, 12:00 UTC."),
+        (block_guessed_breach, "below a floor on a day whose start is not proven"),
         (block_flatten, "cancels and closes everything of Paper, asked by level: 80 % is gone"),
     ],
 )

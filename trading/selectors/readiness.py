@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from trading.core.types import IntentState, Mode
+from trading.core.types import IntentState, Level, Mode
 from trading.models import Account, AccountRisk, DeskStatus, LifeAction, LifeState, OrderIntent
 from trading.selectors import flattens
 
@@ -132,6 +132,10 @@ def _level(account: Account, now: datetime) -> Line:
         used = f"80 % of its total limit was used{_on(row.total_locked_at)}"
         sentence = f"{account} is LOCKED: {used}. Reopen it first."
         return Line(ok=False, title=title, sentence=sentence, who="by you")
+    if row.level == Level.BREACH:
+        # Measured on a day whose start nobody can prove: nothing lasting hangs on it, and nothing is opened either.
+        sentence = f"{account} lies below a floor on a day whose start is not proven."
+        return Line(ok=False, title=title, sentence=sentence, who="by itself with the next prop-firm day")
     if row.daily_locked_on is not None and row.daily_locked_on >= account.programme.clock.day(now):
         sentence = f"{account} is LOCKED for the day: nothing opens before the next prop-firm day, exits pass"
         return Line(ok=True, title=title, sentence=sentence)
