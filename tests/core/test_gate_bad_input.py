@@ -29,9 +29,9 @@ CONTROLS: list[Any] = [
     ),
     pytest.param(
         "trading/core/guards.py",
-        "if not isinstance(value, Decimal) or not value.is_finite():",
-        "if not isinstance(value, Decimal):",
-        "margin.free = Decimal('Infinity')",
+        "value.is_finite() and value >= ZERO",
+        "value >= ZERO",
+        "limits.basis_limit_bp = Decimal('Infinity')",
         id="a number need not be finite",
     ),
     pytest.param(
