@@ -404,6 +404,23 @@ def test_a_draft_with_another_markets_numbers_is_an_error(make_gate_input: Make)
     assert "'ETH-USD' has the market 'BTC-USD'" in decision.rejections[0].sentence
 
 
+@pytest.mark.parametrize(
+    ("changes", "value", "limit"),
+    [
+        ({"draft": draft(cap=timedelta(0))}, "0", ""),
+        ({"instrument": replace(BTC, volume_min=D(1)), "margin": margin("200000")}, "0", "1"),
+        ({"draft": draft(target=D(90000))}, "89400", ""),
+        ({"account": account("96500")}, "70.0 %", "70 %"),
+        ({"latch": Latch(total_locked=True)}, "0.0 %", "70 %"),
+    ],
+)
+def test_a_refusal_shows_its_value_and_limit(
+    make_gate_input: Make, changes: dict[str, Any], value: str, limit: str
+) -> None:
+    refused = next(check for check in decide(make_gate_input(**changes)).checks if check.passed is False)
+    assert (refused.value, refused.limit) == (value, limit)
+
+
 def test_amber_halves_the_size(make_gate_input: Make) -> None:
     whole = decide(make_gate_input(account=account("97500.01")))
     half = decide(make_gate_input(account=account("97500")))
