@@ -41,6 +41,9 @@ GUARD = (
     "trading/core/sizing.py",
     "trading/core/limits.py",
     "trading/core/portfolio.py",
+    "trading/core/calendar.py",
+    "trading/core/gate_input.py",
+    "trading/core/gate_rules.py",
     "trading/core/gate.py",
 )
 TESTS = "tests/core"
