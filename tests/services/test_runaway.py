@@ -18,6 +18,7 @@ from tests.services.worlds import (
     make_signal,
     make_superuser,
     state_of,
+    store,
 )
 from trading.core.types import IntentState, TradingState
 from trading.models import Account, AccountRisk, Event, KillSwitch, Order, OrderIntent, Signal, Trade
@@ -189,6 +190,18 @@ def test_losses_count_anew_after_a_resume(world: World) -> None:
     assert not runaway.after_fills(loaded(world), now=NOW + 2 * HOUR)
     closed(world, "-1", minutes=80)
     assert runaway.after_fills(loaded(world), now=NOW + 2 * HOUR)
+
+
+def test_the_desk_counts_a_loss_when_it_books_it(world: World, broker: Broker) -> None:
+    Account.objects.update(losses_in_row=1)
+    desk = Desk("one")
+    store(world.market, [100.0, 100.0, 90.0], start=NOW)
+    make_intent(world)
+    desk.tick(now=NOW + SECOND)
+    desk.tick(now=NOW + timedelta(minutes=4))
+    assert Trade.objects.get().exit_reason == "stop"
+    assert state(world) is TradingState.HALTED
+    assert KillSwitch.objects.get(account=world.account).changed_by == "runaway"
 
 
 # -- at the desk ------------------------------------------------------------------------------
