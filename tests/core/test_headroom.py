@@ -224,7 +224,6 @@ BROKEN: list[dict[str, Any]] = [
         for name in ("lots", "entry", "price", "stop")
         for bad in (D(0), D(-1), D("Infinity"))
     ),
-    {"position": {"profit": type("Money", (D,), {})("1")}},
     *({"position": {"symbol": bad}} for bad in [None, "DOGE-USD", ["BTC-USD"]]),
     *({"account": replace(account(), positions=bad)} for bad in [None, [], "", {}, (None,), ("T-1",)]),
     *({"day": bad} for bad in [None, replace(day(), peak_balance=None)]),
