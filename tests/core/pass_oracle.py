@@ -15,17 +15,6 @@ from trading.core.pass_paths import Standing
 from trading.core.programme import Programme
 
 
-def grouped(days: Sequence[OwnDay]) -> list[list[OwnDay]]:
-    """Days linked by something held over midnight."""
-    found: list[list[OwnDay]] = [[]]
-    for day in days:
-        found[-1].append(day)
-        if not day.carried:
-            found.append([])
-    assert not found[-1]
-    return found[:-1]
-
-
 @dataclass
 class Life:
     """An account on its way, in exact money."""
@@ -51,7 +40,6 @@ def path(
     halves: bool = False,
 ) -> tuple[str, int]:
     """How one path ends ("" undecided, "pass", "lock", "daily", "total") and on which day, counted from 1."""
-    whole = grouped(days)
     life = Life(
         initial=initial,
         balance=F(standing.balance),
@@ -61,29 +49,26 @@ def path(
         profit=F(standing.profitable),
         traded=standing.trading_days,
     )
-    waiting: list[OwnDay] = []
-    size = scale
     for number, draw in enumerate(draws):
         # 00:00: what the day begins with.
         life.peak_balance = max(life.peak_balance, life.balance)
-        if not waiting:
-            waiting = list(whole[draw])
-            gone = used(life, programme)
-            if lock and gone >= F(7, 10):
-                return "lock", number + 1
-            size = scale / 2 if halves and gone >= F(1, 2) else scale
-        day = waiting.pop(0)
+        gone = used(life, programme)
+        if lock and gone >= F(7, 10):
+            return "lock", number + 1
+        size = scale / 2 if halves and gone >= F(1, 2) else scale
+        day = days[draw]
         end = stopped(life, day, programme, size, lock)
         if end:
             return end, number + 1
         # 24:00: what it ends with.
         result = F(day.net) * size
         life.peak_equity = max(life.peak_equity, life.balance + F(day.high) * size)
+        flat = None if day.flat is None else life.balance + F(day.flat) * size
         life.balance += result
         life.traded += day.opened > 0
         if result > 0:
             life.best, life.profit = max(life.best, result), life.profit + result
-        if not waiting and passed(life, programme):
+        if flat is not None and passed(life, programme, flat):
             return "pass", number + 1
     return "", 0
 
@@ -134,11 +119,12 @@ def floor_in_all(life: Life, programme: Programme, limit: F) -> F:
     return min(trailed, life.initial) if mode == "trailing_locked" else trailed
 
 
-def passed(life: Life, programme: Programme) -> bool:
+def passed(life: Life, programme: Programme, flat: F) -> bool:
+    """Whether every objective is met at the day's last instant with nothing open, whose balance is ``flat``."""
     if programme.profit_target is None:
         return False
     fair = programme.best_day_share is None or life.best <= F(programme.best_day_share) * life.profit
-    reached = life.balance > life.initial * (1 + F(programme.profit_target))
+    reached = flat > life.initial * (1 + F(programme.profit_target))
     return reached and fair and life.traded >= programme.min_trading_days
 
 
@@ -183,8 +169,19 @@ def day_as_it_may_have_been(
         "fall": max(falls),
         "opened": sum(start <= t.opened_at < end for t in trades),
         "closed": sum(start <= t.closed_at < end for t in trades),
-        "carried": any(t.opened_at < end <= t.closed_at for t in trades),
+        "flat": _flat(trades, start, end, F(before)),
     }
+
+
+def _flat(trades: Sequence[OwnTrade], start: datetime, end: datetime, before: F) -> F | None:
+    """The balance at the last moment of the day with nothing open, counted from the day's first."""
+    ends = {t.closed_at for t in trades if start <= t.closed_at < end}
+    moments = [at for at in ends if not any(t.opened_at <= at < t.closed_at for t in trades)]
+    if moments:
+        last = max(moments)
+        return sum((F(one.amount) for t in trades for one in t.bookings if one.at <= last), F(0)) - before
+    held = any(t.opened_at < start <= t.closed_at for t in trades)
+    return None if held else F(0)
 
 
 def every_day(trades: Sequence[OwnTrade], first: date, last: date) -> list[date]:

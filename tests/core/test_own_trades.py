@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.core import pass_oracle
 from tests.core.changed import changed
 from trading.core import own_trades
-from trading.core.own_trades import Booking, OwnTrade, blocks, own_days
+from trading.core.own_trades import Booking, OwnTrade, own_days
 from trading.core.timeframes import PRAGUE
 
 FIRST, LAST = date(2026, 11, 2), date(2026, 11, 5)
@@ -42,7 +42,7 @@ def trade(begin: float, end: float, net: str, **changes: Any) -> OwnTrade:
 def test_a_winner_is_taken_to_have_touched_its_stop_before() -> None:
     day = own_days([trade(9, 10, "150")], clock=PRAGUE, first=FIRST, last=FIRST)[0]
     assert (day.net, day.low, day.high, day.fall) == (D(150), D(-100), D(150), D(250))
-    assert (day.opened, day.closed, day.carried, day.low_balance) == (1, 1, False, D(0))
+    assert (day.opened, day.closed, day.flat, day.low_balance) == (1, 1, D(150), D(0))
 
 
 def test_what_was_open_together_is_down_together() -> None:
@@ -61,11 +61,10 @@ def test_a_loss_beyond_the_stop_counts_as_it_was() -> None:
 def test_v4_a_position_held_over_midnight_is_down_against_the_new_balance() -> None:
     win, held = trade(2, 3, "4000", risk=D(1), upside=D(4000)), trade(4, 30, "10", risk=D(13000))
     monday, tuesday = own_days([win, held], clock=PRAGUE, first=FIRST, last=FIRST + timedelta(days=1))
-    assert monday.carried
+    assert monday.flat == D(4000), "between the two"
     assert monday.low == D(4000 - 13000)
     assert tuesday.low == D(-13000), "the day's profit is in the base now"
     assert (monday.opened, tuesday.opened) == (2, 0)
-    assert [len(block) for block in blocks([monday, tuesday])] == [2]
 
 
 def test_costs_at_the_entry_belong_to_the_day_of_the_entry() -> None:
@@ -82,7 +81,7 @@ def test_days_without_a_trade_are_days() -> None:
     days = own_days([trade(9, 10, "5")], clock=PRAGUE, first=FIRST, last=LAST)
     assert [day.day for day in days] == pass_oracle.every_day([], FIRST, LAST)
     assert [day.net for day in days] == [D(5), D(0), D(0), D(0)]
-    assert len(blocks(days)) == 4
+    assert [day.flat for day in days] == [D(5), D(0), D(0), D(0)]
 
 
 @pytest.mark.parametrize(
@@ -102,10 +101,11 @@ def test_what_cannot_be_read_is_an_error(wrong: list[OwnTrade]) -> None:
         own_days(wrong, clock=PRAGUE, first=FIRST, last=LAST)
 
 
-def test_a_history_that_ends_with_something_open_has_no_blocks() -> None:
-    days = own_days([trade(9, 30, "5")], clock=PRAGUE, first=FIRST, last=LAST)
-    with pytest.raises(ValueError, match="nothing open"):
-        blocks(days[:1])
+def test_a_day_that_is_never_flat_has_no_flat_balance() -> None:
+    held = [trade(0, 30, "5"), trade(20, 60, "7")]
+    days = own_days(held, clock=PRAGUE, first=FIRST, last=LAST)
+    # Nothing was held into the first day, and the second trade ends in the middle of the third.
+    assert [day.flat for day in days] == [D(0), None, D(7), D(0)]
 
 
 @st.composite
@@ -145,7 +145,8 @@ CONTROLS = [
     ("max(self.fall, self.high - low)", "max(self.fall, high - low)"),
     ("(trade, self.open[number][1] + amount)", "(trade, self.open[number][1])"),
     ("key=lambda event: event[:3]", "key=lambda event: event[:1]"),
-    ("carried=bool(self.open)", "carried=False"),
+    ("self.flat = None if self.open else ZERO", "self.flat = ZERO"),
+    ("            self.flat = self.balance", "            self.flat = self.high"),
 ]
 
 

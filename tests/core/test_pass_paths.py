@@ -68,7 +68,7 @@ def day(net: str, low: str | None = None, **changes: Any) -> OwnDay:
             "start_high": D(0),
             "opened": 1,
             "closed": 1,
-            "carried": False,
+            "flat": result,
             **changes,
         }
     )
@@ -238,13 +238,12 @@ def test_an_intraday_peak_counts_at_once_and_stays() -> None:
     assert ending(replace(up_and_down, fall=D(8000)), programme=intraday) == ("lock", 1)
 
 
-def test_days_of_one_block_follow_each_other_and_the_target_waits_for_their_end() -> None:
-    two = [day("10000.01", carried=True, opened=1), day("-20", opened=0)]
+def test_the_target_counts_at_the_last_instant_with_nothing_open() -> None:
     ready = replace(FRESH, trading_days=9)
-    draws = np.zeros((2, 1), dtype=np.uint16)
-    assert walked(two, draws, standing=ready) == [("undecided", 0)]
-    two[1] = replace(two[1], net=D(0))
-    assert walked(two, draws, standing=ready) == [("pass", 2)]
+    assert ending(day("10000.01", flat=None), standing=ready) == ("undecided", 0)
+    assert ending(day("10000.01", flat=D(10000)), standing=ready) == ("undecided", 0)
+    assert ending(day("9000", flat=D("10000.01")), standing=ready) == ("pass", 1)
+    assert ending(day("10000.01", flat=None), day("-20", flat=D(0)), standing=ready) == ("pass", 2)
 
 
 def test_the_first_end_of_a_path_is_its_only_one() -> None:
@@ -272,7 +271,7 @@ def test_what_does_not_fit_a_unit_is_rounded_to_the_unsafe_side() -> None:
 
 @st.composite
 def _days(draw: st.DrawFn) -> list[OwnDay]:
-    """Eight to twelve days on a lattice of 500, so that floors and targets are met exactly; some are held over."""
+    """Eight to twelve days on a lattice of 500, so that floors and targets are met exactly."""
     found = []
     for number in range(draw(st.integers(8, 12))):
         net = 500 * draw(st.integers(-5, 6))
@@ -288,10 +287,10 @@ def _days(draw: st.DrawFn) -> list[OwnDay]:
                 start_high=D(500 * draw(st.sampled_from([0, 0, 0, 1, 2]))),
                 opened=draw(st.integers(0, 2)),
                 day=date(2026, 11, 2) + timedelta(days=number),
-                carried=draw(st.sampled_from([False, False, False, True])),
+                flat=draw(st.sampled_from([D(net), D(net), None, D(500 * draw(st.integers(-3, 3)))])),
             )
         )
-    return [*found[:-1], replace(found[-1], carried=False)]
+    return found
 
 
 @st.composite
@@ -312,8 +311,7 @@ def _standing(draw: st.DrawFn) -> Standing:
 
 
 def drawn(days: list[OwnDay], seed: int, *, paths: int = 16, horizon: int = 32) -> np.ndarray:
-    size = sum(1 for one in days if not one.carried)
-    return np.random.default_rng(seed).integers(0, size, size=(horizon, paths), dtype=np.uint16)
+    return np.random.default_rng(seed).integers(0, len(days), size=(horizon, paths), dtype=np.uint16)
 
 
 @pytest.mark.parametrize("programme", EVERY_SWITCH, ids=lambda p: p.name)
@@ -368,16 +366,14 @@ CONTROLS = [
     ('np.maximum(state["peak"], start, out=state["peak"])', "pass"),
     ('start + table.high[rows], out=state["peak"]', 'start, out=state["peak"]'),
     ("stuck = above <= rules.red", "stuck = above < rules.red"),
-    ("stuck &= begins", "pass"),
     ("ends[stuck[found]] = End.LOCK", "pass"),
     ("(above <= self.rules.amber)", "(above < self.rules.amber)"),
     ("self.table.half * (above <= self.rules.amber)", "0"),
-    ("met = balance > rules.target", "met = balance >= rules.target"),
-    ("met &= self.table.last[rows]", "pass"),
+    ("self.table.flat[rows] > rules.target", "self.table.flat[rows] >= rules.target"),
+    ("self.table.flat[rows] > rules.target", "self.table.net[rows] > rules.target"),
     ('state["traded"] >= rules.programme', 'state["traded"] > rules.programme'),
     ('state["best"] * bottom <= state["profit"] * top', 'state["best"] * bottom < state["profit"] * top'),
     ("fresh = self.ends[ids] == End.UNDECIDED", "fresh = self.ends[ids] >= End.UNDECIDED"),
-    ("np.where(ended, -1, rows)", "np.where(ended, -1, -1)"),
     ("self.days[ids[fresh]] = day + 1", "self.days[ids[fresh]] = day"),
 ]
 UNDER = [TWO_STEP, replace(ONE_STEP, daily_loss=D("0.05")), *EVERY_SWITCH[::5], *EVERY_SWITCH[3::7]]
@@ -404,7 +400,7 @@ def hard_days(seed: int) -> list[OwnDay]:
                 start_high=some(0, 0, 2, 6),
                 opened=int(rng.integers(0, 2)),
                 day=date(2026, 11, 2) + timedelta(days=number),
-                carried=number % 4 == 1,
+                flat=(net, None, net + some(-2, 0, 2))[number % 3],
             )
         )
     return found

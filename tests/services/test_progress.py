@@ -111,6 +111,10 @@ def test_days_are_counted_to_yesterday_or_to_the_newest_close(world: World) -> N
     assert (today.first, today.last) == (date(2026, 3, 2), date(2026, 3, 2))
     later = progress.history_of(world.account, now=NOW + 5 * DAY)
     assert later.last == date(2026, 3, 6), "quiet days are days"
+    pasts.day(world.account, at=NOW + 2 * DAY, balance="100100")
+    asleep = progress.history_of(world.account, now=NOW + 50 * DAY)
+    assert asleep.last == date(2026, 3, 3), "days on which nobody looked are none of the account's"
+    assert progress.progress_of(world.account, now=NOW + 50 * DAY).pace.days == 2
 
 
 def test_a_trailing_programme_needs_the_peak_that_it_trails(world: World) -> None:

@@ -71,7 +71,8 @@ class OwnDay:
     net: what was booked.  low, high: the lowest and the highest that equity may have been, low at most and high
     at least 0.  low_balance: the lowest balance.  fall: the deepest fall of equity below a height that it may
     have had earlier that day, at least 0.  start_high: the highest that equity may have been at the first
-    instant.  opened: positions opened.  closed: trades closed.  carried: something was held into the next day.
+    instant.  flat: the balance at the last instant with nothing open, None when there was none.
+    opened: positions opened.  closed: trades closed.
     """
 
     day: date
@@ -81,9 +82,9 @@ class OwnDay:
     low_balance: Decimal
     fall: Decimal
     start_high: Decimal
+    flat: Decimal | None
     opened: int
     closed: int
-    carried: bool
 
 
 class _Walk:
@@ -100,6 +101,7 @@ class _Walk:
         self.low, self.high = self._equity()
         self.low, self.high = min(self.low, ZERO), max(self.high, ZERO)
         self.start_high, self.fall = self.high, self.high - self.low
+        self.flat = None if self.open else ZERO
 
     def _equity(self) -> tuple[Decimal, Decimal]:
         """The lowest and the highest that equity may be while nothing opens, closes or is booked."""
@@ -122,6 +124,8 @@ class _Walk:
         low, high = self._equity()
         self.low, self.high = min(self.low, low), max(self.high, high)
         self.fall = max(self.fall, self.high - low)
+        if not self.open:
+            self.flat = self.balance
 
     def end(self, day: date) -> OwnDay:
         return OwnDay(
@@ -132,9 +136,9 @@ class _Walk:
             low_balance=self.low_balance,
             fall=self.fall,
             start_high=self.start_high,
+            flat=self.flat,
             opened=self.opened,
             closed=self.closed,
-            carried=bool(self.open),
         )
 
 
@@ -142,7 +146,8 @@ def own_days(trades: Sequence[OwnTrade], *, clock: DayClock, first: date, last: 
     """Every prop-firm day from ``first`` to ``last``, days without a trade included, as bad as it may have been.
 
     While a trade was open it is taken to have been down by its ``depth`` and up by its ``height``, and all that
-    were open together to have been so together.  At one instant entries come before exits.
+    were open together to have been so together.  What was held over midnight is down against the new day's balance.
+    At one instant entries come before exits.
     Raises ValueError when a trade lies outside of those days, ends before it began, or a number is not finite.
     Source: docs/pass_probability.md#what-a-day-is.
     """
@@ -172,20 +177,3 @@ def _events(trades: Iterable[OwnTrade]) -> Iterable[tuple[datetime, int, int, in
         for order, one in enumerate(trade.bookings):
             yield one.at, _BOOK, order, number, finite("amount", one.amount)
         yield end, _CLOSE, 0, number, ZERO
-
-
-def blocks(days: Sequence[OwnDay]) -> tuple[tuple[OwnDay, ...], ...]:
-    """The days in groups that begin and end with nothing open; ValueError when the last one does not.
-
-    Days that a position was held over stay together, in their order.
-    """
-    found: list[tuple[OwnDay, ...]] = []
-    begun: list[OwnDay] = []
-    for day in days:
-        begun.append(day)
-        if not day.carried:
-            found.append(tuple(begun))
-            begun = []
-    if begun:
-        raise ValueError(f"the last day, {begun[-1].day}, must end with nothing open")
-    return tuple(found)

@@ -15,11 +15,11 @@ import numpy as np
 
 from trading.core.guards import count, finite, fraction, positive
 from trading.core.headroom import AMBER_FROM, LOCKED_FROM, RED_FROM
-from trading.core.own_trades import OwnDay, blocks
+from trading.core.own_trades import OwnDay
 from trading.core.programme import DailyBasis, DailyReference, Programme, TotalLossMode
 
 UNITS = 100_000_000
-# Lower than any balance can come: marks a day that must be looked at whatever the balance.
+# Lower than any balance can come: marks a day that must be looked at whatever the balance, or has no flat instant.
 _ALWAYS = -(2**62)
 _COMPACT_EVERY = 8
 
@@ -52,9 +52,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Days of a history in units, (D,) int64 each, and where its blocks begin, (B,) intp.
+    """Days of a history in units, (D,) int64 each; fields are those of ``OwnDay``.
 
-    Fields are those of ``OwnDay``; ``last``: nothing is held into the next day, so a block ends.
     half: above 0 the days stand there twice, from that row on with every position half as large.
     """
 
@@ -64,9 +63,8 @@ class Table:
     low_balance: np.ndarray
     fall: np.ndarray
     start_high: np.ndarray
+    flat: np.ndarray
     opened: np.ndarray
-    last: np.ndarray
-    first: np.ndarray
     half: int = 0
 
     @classmethod
@@ -83,7 +81,7 @@ class Table:
             values = (finite(name, getattr(day, name)) * factor for day in days)
             return np.array([int(v.to_integral_value(rounding=rounding)) for v in values], dtype=np.int64)
 
-        sizes = [len(block) for block in blocks(days)]
+        flats = (None if day.flat is None else finite("flat", day.flat) * factor for day in days)
         return cls(
             net=column("net", ROUND_FLOOR),
             low=column("low", ROUND_FLOOR),
@@ -91,16 +89,15 @@ class Table:
             low_balance=column("low_balance", ROUND_FLOOR),
             fall=column("fall", ROUND_CEILING),
             start_high=column("start_high", ROUND_CEILING),
+            flat=np.array([_ALWAYS if v is None else _floored(v) for v in flats], dtype=np.int64),
             opened=np.array([day.opened > 0 for day in days], dtype=np.int64),
-            last=np.array([not day.carried for day in days], dtype=bool),
-            first=np.cumsum([0, *sizes[:-1]]).astype(np.intp),
         )
 
     def beside(self, half: Table) -> Table:
         """These days with those of ``half``, the same ones at half their size, behind them."""
-        names = ("net", "low", "high", "low_balance", "fall", "start_high", "opened", "last")
+        names = ("net", "low", "high", "low_balance", "fall", "start_high", "flat", "opened")
         both = {name: np.concatenate((getattr(self, name), getattr(half, name))) for name in names}
-        return Table(**both, first=self.first, half=len(self.net))
+        return Table(**both, half=len(self.net))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +119,16 @@ class Rules:
     @classmethod
     def of(cls, programme: Programme, *, lock: bool) -> Rules:
         """The floors of a programme; ``lock`` whether our own levels of the total limit end a path too."""
-        total = _floored(fraction("total loss", programme.total_loss))
+        total = _floored(UNITS * fraction("total loss", programme.total_loss))
         target = programme.profit_target
         return cls(
             programme=programme,
-            daily_limit=_floored(fraction("daily loss", programme.daily_loss)),
+            daily_limit=_floored(UNITS * fraction("daily loss", programme.daily_loss)),
             total_limit=total,
-            target=None if target is None else UNITS + _ceiled(positive("profit target", target)),
-            line=_ceiled((1 - LOCKED_FROM) * programme.total_loss) if lock else None,
-            red=_ceiled((1 - RED_FROM) * programme.total_loss),
-            amber=_floored((1 - AMBER_FROM) * programme.total_loss),
+            target=None if target is None else UNITS + _ceiled(UNITS * positive("profit target", target)),
+            line=_ceiled(UNITS * (1 - LOCKED_FROM) * programme.total_loss) if lock else None,
+            red=_ceiled(UNITS * (1 - RED_FROM) * programme.total_loss),
+            amber=_floored(UNITS * (1 - AMBER_FROM) * programme.total_loss),
         )
 
     def daily_floor(self, start: np.ndarray, start_high: np.ndarray) -> np.ndarray:
@@ -156,12 +153,12 @@ class Rules:
         return trailed
 
 
-def _floored(share: Decimal) -> int:
-    return int((share * UNITS).to_integral_value(rounding=ROUND_FLOOR))
+def _floored(units: Decimal) -> int:
+    return int(units.to_integral_value(rounding=ROUND_FLOOR))
 
 
-def _ceiled(share: Decimal) -> int:
-    return int((share * UNITS).to_integral_value(rounding=ROUND_CEILING))
+def _ceiled(units: Decimal) -> int:
+    return int(units.to_integral_value(rounding=ROUND_CEILING))
 
 
 def walk(
@@ -169,11 +166,10 @@ def walk(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Walk every path to its end: how each ended ((N,) uint8 of ``End``) and on which day, counted from 1.
 
-    draws: (T, N) unsigned numbers of blocks; row t is used by the paths that begin a block on day t, the others
-    are still within one.  On one day a breach comes before our lock and the lock before the target, and the
-    target counts at the day's end with nothing open: of what may have come first, the worse is taken.
-    With ``rules.line`` a path that begins a block where no new risk is taken ends by our lock: nothing that is
-    open could bring it back.  A table with halves: positions are half as large from where they are in real life.
+    draws: (T, N) unsigned numbers of days, one for each day of each path.  On one day a breach comes before our
+    lock and the lock before the target, which counts at the day's last instant with nothing open: of what may
+    have come first, the worse is taken.  With ``rules.line`` a path that begins a day where no new risk is taken
+    ends by our lock.  A table with halves: positions are half as large from where they are in real life.
     Source: docs/pass_probability.md#how-a-path-ends.
     """
     paths = _Paths(table, rules, standing, initial=initial, size=draws.shape[1])
@@ -213,9 +209,6 @@ class _Paths:
             profit = int((standing.profitable * units).to_integral_value(ROUND_FLOOR))
             self.state["best"] = np.full(size, best, dtype=np.int64)
             self.state["profit"] = np.full(size, profit, dtype=np.int64)
-        self.single = bool(table.last.all())
-        if not self.single:
-            self.state["row"] = np.full(size, -1, dtype=np.intp)
         self.alarm = self._alarm()
 
     def _alarm(self) -> np.ndarray:
@@ -242,9 +235,8 @@ class _Paths:
         if "peak" in state and not self.intraday:
             np.maximum(state["peak"], start, out=state["peak"])
         above = start - self._floor()
-        begins = None if self.single else state["row"] < 0
         rows = self._rows(draw, above)
-        self._judge(day, rows, above=above, begins=begins)
+        self._judge(day, rows, above)
         balance = start + table.net[rows]
         if self.intraday:
             np.maximum(state["peak"], start + table.high[rows], out=state["peak"])
@@ -255,7 +247,7 @@ class _Paths:
             np.maximum(state["best"], gain, out=state["best"])
             state["profit"] += gain
         state["balance"] = balance
-        self._reward(day, balance, rows)
+        self._reward(day, start, rows)
         return (day % _COMPACT_EVERY == _COMPACT_EVERY - 1) and self._compact()
 
     def _floor(self) -> np.ndarray | int:
@@ -267,19 +259,11 @@ class _Paths:
     def _rows(self, draw: np.ndarray, above: np.ndarray) -> np.ndarray:
         """The day of the history that each path lives through now; ``above``: its balance above the total floor."""
         drawn = (draw if self.whole else draw[self.ids]).astype(np.intp)
-        if not self.single:
-            drawn = self.table.first[drawn]
         if self.table.half:
             drawn += self.table.half * (above <= self.rules.amber)
-        if self.single:
-            return drawn
-        row = self.state["row"]
-        rows = np.where(row >= 0, row + 1, drawn)
-        ended = self.table.last[rows]
-        self.state["row"] = np.where(ended, -1, rows)
-        return rows
+        return drawn
 
-    def _judge(self, day: int, rows: np.ndarray, *, above: np.ndarray, begins: np.ndarray | None) -> None:
+    def _judge(self, day: int, rows: np.ndarray, above: np.ndarray) -> None:
         """End the paths that broke a limit, were locked, or may not begin this day at all."""
         rules, state = self.rules, self.state
         start = state["balance"]
@@ -290,8 +274,6 @@ class _Paths:
         stuck = np.zeros_like(near)
         if rules.line is not None:
             stuck = above <= rules.red
-            if begins is not None:
-                stuck &= begins
             near |= stuck
         found = np.flatnonzero(near)
         if found.size:
@@ -322,16 +304,14 @@ class _Paths:
         ends[daily & (~total | (daily_floor >= total_floor))] = End.DAILY
         return ends
 
-    def _reward(self, day: int, balance: np.ndarray, rows: np.ndarray) -> None:
-        """End the paths that meet every objective at this day's end."""
+    def _reward(self, day: int, start: np.ndarray, rows: np.ndarray) -> None:
+        """End the paths that meet every objective at this day's last instant with nothing open."""
         rules, state = self.rules, self.state
         if rules.target is None:
             return
-        met = balance > rules.target
+        met = start + self.table.flat[rows] > rules.target
         if not met.any():
             return
-        if not self.single:
-            met &= self.table.last[rows]
         if "traded" in state:
             met &= state["traded"] >= rules.programme.min_trading_days
         if "best" in state and rules.programme.best_day_share is not None:

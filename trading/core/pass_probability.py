@@ -17,7 +17,7 @@ from itertools import takewhile
 import numpy as np
 
 from trading.core.guards import count, positive
-from trading.core.own_trades import OwnDay, OwnTrade, blocks, own_days
+from trading.core.own_trades import OwnDay, OwnTrade, own_days
 from trading.core.pass_paths import End, Rules, Standing, Table, walk
 from trading.core.programme import Programme
 from trading.core.progress import t_95
@@ -127,7 +127,7 @@ class AtRisk:
 class Chances:
     """What the paths say; with too few trades or days there is no figure, only the sentence.
 
-    trades, days: in the history, and how many ``groups`` of days nothing was held beyond.  present: what trades
+    trades, days: in the history.  present: what trades
     risked so far, the median, a fraction of the initial balance.  set_risk: what the account is set to.
     best_risk: where P(pass) is highest, None without a target.  assumed: trades whose risk nobody knows,
     counted at the largest known.  by_day: (day, paths that reach the target on it, paths stopped on it).
@@ -137,7 +137,6 @@ class Chances:
     sentence: str
     trades: int
     days: int
-    groups: int
     paths: int
     seed: int
     horizon: int
@@ -189,13 +188,11 @@ def chances(
         )
     trades, assumed = _with_risk(history.trades)
     days = own_days(trades, clock=history.programme.clock, first=history.first, last=history.last)
-    whole = len(blocks(days))
     frame = Chances(
         sample=_sample(len(trades), days),
         sentence="",
         trades=len(trades),
         days=len(days),
-        groups=whole,
         paths=paths,
         seed=seed,
         horizon=horizon,
@@ -238,17 +235,17 @@ def _with_risk(trades: Sequence[OwnTrade]) -> tuple[tuple[OwnTrade, ...], int]:
 
 
 def _sample(trades: int, days: Sequence[OwnDay]) -> Sample:
-    # Days on which nothing closed carry no result, and days held together are one draw.
-    active = sum(1 for block in blocks(days) if any(day.closed for day in block))
+    # Days on which nothing closed carry no result.
+    active = sum(1 for day in days if day.closed)
     if trades < LEAST_TRADES or active < LEAST_DAYS:
         return Sample.TOO_FEW
     return Sample.THIN if trades < MANY_TRADES or active < MANY_DAYS else Sample.ENOUGH
 
 
 def _too_few(frame: Chances, days: Sequence[OwnDay]) -> str:
-    active = sum(1 for block in blocks(days) if any(day.closed for day in block))
+    active = sum(1 for day in days if day.closed)
     return (
-        f"Too few: {frame.trades} closed trades on {active} separate days; at least {LEAST_TRADES} trades"
+        f"Too few: {frame.trades} closed trades on {active} days; at least {LEAST_TRADES} trades"
         f" and {LEAST_DAYS} days are needed before a probability means anything."
     )
 
@@ -313,7 +310,7 @@ class _Runs:
         return self._tables[scale]
 
     def _draws(self, each: int) -> Iterator[np.ndarray]:
-        """Numbers of blocks, (horizon, paths), some groups at a time; path i of a group is always the same."""
+        """Numbers of days, (horizon, paths), some groups at a time; path i of a group is always the same."""
         together = max(_AT_ONCE // each, 1)
         for begin in range(0, GROUPS, together):
             groups = range(begin, min(begin + together, GROUPS))
@@ -321,18 +318,18 @@ class _Runs:
 
     def _of_group(self, group: int, each: int) -> np.ndarray:
         return group_draws(
-            self._frame.groups, seed=self._frame.seed, group=group, paths=each, horizon=self._frame.horizon
+            self._frame.days, seed=self._frame.seed, group=group, paths=each, horizon=self._frame.horizon
         )
 
 
 def group_draws(size: int, *, seed: int, group: int, paths: int, horizon: int) -> np.ndarray:
-    """Which of ``size`` blocks each path of a group draws on each day: (horizon, paths) uint16.
+    """Which of ``size`` days of the history each path of a group draws on each of its days: (horizon, paths) uint16.
 
-    The group's own history is ``size`` blocks drawn with replacement; its paths draw from that.  With fewer
+    The group's own history is ``size`` days drawn with replacement; its paths draw from that.  With fewer
     paths the others are the same, and so are their days over another horizon.
     """
     if not 1 <= size <= 65_536:
-        raise ValueError(f"between 1 and 65,536 blocks can be drawn from, was {size}")
+        raise ValueError(f"between 1 and 65,536 days can be drawn from, was {size}")
     history = np.random.default_rng([seed, group]).integers(0, size, size=size, dtype=np.uint16)
     # One stream for each lot of paths, so that few paths are the beginning of many.
     lots = [
@@ -353,11 +350,11 @@ def _with_outcomes(frame: Chances, runs: _Runs) -> Chances:
     shown = [end for end in WORDS if end is not End.LOCK or frame.lock]
     if not runs.risks:
         shown.remove(End.PASS)
-    outcomes = tuple(_share(end, ends == end, of=frame.groups) for end in shown)
+    outcomes = tuple(_share(end, ends == end, of=frame.days) for end in shown)
     return replace(
         frame,
         outcomes=outcomes,
-        to_pass=_spread(ends, days, of=frame.groups),
+        to_pass=_spread(ends, days, of=frame.days),
         by_day=_by_day(ends, days),
         sentence=_sentence(frame, outcomes),
     )
@@ -366,7 +363,7 @@ def _with_outcomes(frame: Chances, runs: _Runs) -> Chances:
 def interval(hits: np.ndarray, *, of: int) -> tuple[float, float, float]:
     """Mean of all paths' hits with its 95 % interval; hits: (G, P) bool, each row a history of its own.
 
-    of: blocks in the real history, at least 2.  The interval holds the middle of the rows' means, in which their
+    of: days in the real history, at least 2.  The interval holds the middle of the rows' means, in which their
     few paths count as uncertainty too, and the Wilson interval of the paths themselves, so that it never
     shrinks to nothing.
     """
@@ -379,7 +376,7 @@ def interval(hits: np.ndarray, *, of: int) -> tuple[float, float, float]:
 
 
 def tails(of: int) -> tuple[float, float]:
-    """Which parts of the histories' answers lie outside of a 95 % interval, for a history of ``of`` blocks.
+    """Which parts of the histories' answers lie outside of a 95 % interval, for a history of ``of`` days.
 
     Drawn anew, few days differ less from each other than days that never happened do: the tails are those of
     Student's t, widened by n / (n - 1).
@@ -439,7 +436,7 @@ def _with_curve(frame: Chances, runs: _Runs) -> Chances:
     hits = runs.by_risk()
     # Of equal ones the smallest risk: nothing is gained by more.
     best = max(runs.risks, key=lambda risk: (float(hits[risk].mean()), -risk))
-    curve = tuple(_at_risk(risk, hits[risk], hits[best], of=frame.groups) for risk in runs.risks)
+    curve = tuple(_at_risk(risk, hits[risk], hits[best], of=frame.days) for risk in runs.risks)
     return replace(frame, curve=curve, best_risk=best, curve_sentence=_curve_sentence(frame, curve, best))
 
 

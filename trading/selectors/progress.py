@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
@@ -37,6 +37,11 @@ class _Life:
     @property
     def open(self) -> list[Trade]:
         return [trade for trade in self.trades if trade.state == TradeState.OPEN]
+
+    def today(self, now: datetime) -> date:
+        """The newest day of the period that is recorded, never after the one that holds ``now``."""
+        today = self.programme.clock.day(now)
+        return today if self.day is None else min(self.day.day, today)
 
     @property
     def bookings(self) -> list[Booking]:
@@ -73,7 +78,8 @@ def _remembered(history: History, paths: int, seed: int) -> Chances:
 def history_of(account: Account, *, now: datetime) -> History:
     """The closed trades of the open period, and where the account stands with every open trade lost at its stop.
 
-    The day that goes on counts as soon as a trade was closed on it.  Raises ValueError when the account has no
+    The day that goes on counts as soon as a trade was closed on it; days that nobody recorded are not days of the
+    account.  Raises ValueError when the account has no
     open period, its balance or the peak that its programme trails is not known, or an open trade has no stop.
     """
     life = _life(account)
@@ -88,7 +94,7 @@ def history_of(account: Account, *, now: datetime) -> History:
         initial=life.period.initial_balance,
         standing=_standing(life, done),
         first=first,
-        last=max(closed, clock.day(now) - timedelta(days=1), first),
+        last=max(closed, life.today(now) - timedelta(days=1), first),
         set_risk=risk.limits_of(account).risk_per_trade,
         breach=risk.latch_of(account.pk).breach,
         met=done.met,
@@ -166,7 +172,7 @@ def _progress(life: _Life, *, now: datetime) -> Progress:
         bookings=life.bookings,
         opened=[trade.opened_at for trade in life.trades],
         first=first,
-        today=max(clock.day(now), last_deal),
+        today=max(life.today(now), last_deal),
     )
 
 

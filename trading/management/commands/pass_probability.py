@@ -166,7 +166,6 @@ def as_json(account: Account, programme: str, done: Done, found: Chances) -> dic
         "sentence": found.sentence,
         "trades": found.trades,
         "days": found.days,
-        "blocks": found.groups,
         "assumed_risks": found.assumed,
         "paths": found.paths,
         "seed": found.seed,
