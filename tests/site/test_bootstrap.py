@@ -74,6 +74,14 @@ def test_a_second_start_changes_nothing() -> None:
     ] == before
 
 
+def test_a_start_after_a_new_login_makes_no_second_account() -> None:
+    start()
+    before = list(Account.objects.order_by("pk").values_list("pk", flat=True))
+    Account.objects.filter(pk=before[0]).update(number="4711")
+    assert start().accounts == ()
+    assert list(Account.objects.order_by("pk").values_list("pk", flat=True)) == before
+
+
 def test_the_opening_is_an_event() -> None:
     start()
     opened = Event.objects.filter(kind="kill_switch", account=None)

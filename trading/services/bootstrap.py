@@ -13,7 +13,15 @@ from django.db import transaction
 
 from trading.core.programme import PROFILES, Programme
 from trading.core.types import Mode
-from trading.models import Account, Market, ProgrammeProfile, ProgrammeVersion, Severity, StrategySwitch
+from trading.models import (
+    Account,
+    AccountPeriod,
+    Market,
+    ProgrammeProfile,
+    ProgrammeVersion,
+    Severity,
+    StrategySwitch,
+)
 from trading.services import events, kill_switch, life
 from trading.strategies import ALL
 
@@ -174,21 +182,21 @@ def _account(source: str, *, now: datetime) -> str:
     synthetic = source == SYNTHETIC
     exchange = source.partition(":")[2]
     name = "Test market" if synthetic else f"Paper {exchange}" if exchange else "Paper"
-    account, created = Account.objects.get_or_create(
-        number=f"paper-{exchange or source}",
-        defaults={
-            "name": name,
-            "venue": "paper",
-            "mode": Mode.PAPER,
-            "source": source,
-            "synthetic": synthetic,
-            "initial_balance": BALANCE,
-            "programme": _programme_version(),
-            "created_at": now,
-        },
-    )
-    if not created:
+    number = f"paper-{exchange or source}"
+    # An account keeps the login that it began with in its first period, whatever login it has by now.
+    if AccountPeriod.objects.filter(sequence=1, number=number).exists():
         return ""
+    account = Account.objects.create(
+        name=name,
+        number=number,
+        venue="paper",
+        mode=Mode.PAPER,
+        source=source,
+        synthetic=synthetic,
+        initial_balance=BALANCE,
+        programme=_programme_version(),
+        created_at=now,
+    )
     life.begin_period(account, began_by="opened", opening_balance=BALANCE, now=now)
     text = f"{account}: paper account with {BALANCE} {account.currency}, programme {account.programme}."
     events.record("account_added", now=now, text=text, by="bootstrap", account_id=account.pk)
