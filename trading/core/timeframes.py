@@ -122,11 +122,9 @@ class DayClock:
             raise ValueError(f"an aware datetime is needed, was {instant!r}")
         wall = instant.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None) + self.shift
         day = wall.date()
-        if EARLY <= wall.time() < LATE:
+        if wall.time() < LATE:
             return day
-        # Near the day's edge the wall clock may be turned back across it: the day's own bounds decide.
-        if instant < self._start(day):
-            return day - timedelta(days=1)
+        # A wall clock may be turned back across the day's edge: then it shows the day before once more.
         return day if instant < self._start(day + timedelta(days=1)) else day + timedelta(days=1)
 
     def bounds(self, day: date) -> tuple[datetime, datetime]:
@@ -145,8 +143,8 @@ class DayClock:
         return _jump(zone, wall.replace(tzinfo=zone, fold=1).astimezone(UTC), instant)
 
 
-# No clock is turned by so much: a wall clock between them is of its own date.
-EARLY, LATE = time(3), time(21)
+# No clock is turned back by three hours: what it shows before is of its own date.
+LATE = time(21)
 
 
 def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
