@@ -103,7 +103,7 @@ def test_a_step_is_asked_for_withdrawn_and_told(world: World, owner: Client) -> 
 
 def test_open_positions_are_named_while_a_step_waits(busy: World, owner: Client) -> None:
     page = _page(owner, _step("reset"), {**RESET, "look": "1"})
-    assert "2 positions are open: the step waits until they are closed." in page
+    assert "Positions are open: the step waits until they are closed." in page
     owner.post(_step("reset"), {**RESET, **SAID, "ask": "1"})
     page = _page(owner, reverse("panel:life"))
     assert "Two positions are open" in page

@@ -107,8 +107,8 @@ def test_what_was_judged_under_is_never_edited(world: World, owner: Client) -> N
 def test_a_version_in_a_snapshot_alone_is_used(world: World, owner: Client) -> None:
     owner.post(reverse(ADD), _numbers())
     unused = ProgrammeVersion.objects.get(profile__name="generic", version=2)
-    snapshot = factories.make_snapshot(world.account, at=world.now, equity="101240.00")
-    type(snapshot).objects.filter(pk=snapshot.pk).update(programme=unused)
+    world.account.programme = unused  # in the snapshot only; the account's row stays as it is
+    factories.make_snapshot(world.account, at=world.now, equity="101240.00")
     change = reverse("admin:trading_programmeversion_change", args=[unused.pk])
     assert owner.post(change, _numbers(daily_loss="0.03")).status_code == 403
 
