@@ -60,13 +60,16 @@ def past(*, days: int, wins: float, risk: int, programme: Programme) -> History:
 
 
 def plain(net: Sequence[int], low: Sequence[int], draws: Sequence[Sequence[int]]) -> list[int]:
-    """The FTMO 2-Step Challenge with our lock, a path after the other; draws: for each path its days."""
+    """The FTMO 2-Step Challenge with our levels, a path after the other; draws: for each path its days."""
     daily, total, target = UNITS // 20, UNITS - UNITS // 10, UNITS + UNITS // 10
-    lock = total + UNITS // 50
+    lock, red = total + UNITS // 50, total + UNITS * 3 // 100
     ends = []
     for path in draws:
         balance, end = UNITS, 0
         for number, day in enumerate(path):
+            if balance <= red:
+                end = 2
+                break
             down = low[day]
             worst = balance + down
             if down < -daily:

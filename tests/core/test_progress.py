@@ -67,6 +67,14 @@ def test_v7_the_target_is_exceeded_with_all_closed(
     assert found.missing == D(missing)
 
 
+@pytest.mark.parametrize(("balance", "missing"), [("36666.66", "0.01"), ("36666.67", "0")])
+def test_a_target_between_two_cents_is_exceeded_by_the_next_one(balance: str, missing: str) -> None:
+    # 33,333.33 and a tenth of it are 36,666.663.
+    found = progress(initial=D("33333.33"), balance=D(balance))
+    assert (found.target, found.missing) == (D("36666.66"), D(missing))
+    assert found.target_met is (missing == "0")
+
+
 @pytest.mark.parametrize(
     ("amounts", "share", "gate", "missing"),
     [

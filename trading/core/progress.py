@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from trading.core.guards import CENT, count, finite, fraction, positive
 from trading.core.own_trades import Booking
@@ -138,7 +138,10 @@ def progress(
     clock = programme.clock
     results = results_by_day(bookings, clock=clock, first=first, last=today)
     done = trading_days(opened, clock)
-    target = None if programme.profit_target is None else start * (1 + programme.profit_target)
+    target = None
+    if programme.profit_target is not None:
+        # Money comes in cents: what exceeds the cent below the target exceeds the target.
+        target = (start * (1 + programme.profit_target)).quantize(CENT, rounding=ROUND_FLOOR)
     # The balance must exceed the target: at the target itself one cent is missing.
     missing = ZERO if target is None or now > target else target + CENT - now
     complete = [result for day, result in results.items() if day < today]

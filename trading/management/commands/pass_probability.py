@@ -228,7 +228,7 @@ def _done_rows(done: Done, currency: str) -> list[tuple[str, str]]:
         left = f"{done.missing:,.2f} to go" if done.missing else "exceeded"
         held = f", {done.open_positions} still open" if done.open_positions else ""
         found.append(("Target, to be exceeded", f"{done.target:,.2f}, {left}{held}"))
-    found.append(("Trading days", f"{done.trading_days} of {done.trading_days_needed} needed"))
+    found.append(("Trading days", f"{done.trading_days}, {done.trading_days_needed} needed"))
     if done.best is not None:
         best = done.best
         share = f", {best.share:.1%} of the profitable days".replace("%", " %")
