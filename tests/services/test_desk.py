@@ -40,6 +40,7 @@ from trading.models import (
     OrderIntent,
     PaperBook,
     PaperEntry,
+    ProgrammeVersion,
     RiskSnapshot,
     Trade,
     TradeState,
@@ -290,6 +291,22 @@ def test_a_claim_that_does_not_look_for_gaps_sends(world: World, monkeypatch: py
     make_intent(world)
     outage(world, 1, 1)
     assert tick(Desk("one")).sent == 1
+
+
+def test_an_account_whose_floor_nobody_can_tell_keeps_its_exits(world: World) -> None:
+    """Its programme counts from the equity at midnight, and nobody saw that."""
+    desk = Desk("one", lease_ttl=timedelta(days=1))
+    trade = opened(world, desk)
+    ProgrammeVersion.objects.filter(pk=world.account.programme_id).update(daily_reference="equity")
+    AccountDay.objects.update(equity=None, proven=False)
+    fresh = Desk("one", lease_ttl=timedelta(days=1))
+    tick(fresh, 122)
+    status = DeskStatus.objects.get()
+    assert not status.ready
+    assert status.reason.startswith("the headroom cannot be told: equity at the day's start must be")
+    flatten.ask(account_id=world.account.pk, by="ada", reason="enough", now=NOW + 122 * SECOND)
+    assert tick(fresh, 123).sent == 1
+    assert OrderIntent.objects.get(action="close").ticket == trade.ticket
 
 
 # -- flatten ----------------------------------------------------------------------------------

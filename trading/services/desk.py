@@ -265,15 +265,20 @@ class Desk:
         )
         if held.lived:
             return self._lived(account, now=now)
-        self._report(account, seat, view, found.difference or finding.sentence, now=now)
+        trouble = found.difference or finding.sentence or held.trouble
+        first = seat.status_at is None
+        self._report(account, seat, view, trouble, now=now)
+        if first and not held.trouble:
+            risk.snapshot(account, now=now, trigger="desk_start", view=view)
         asked = claims.ask_time_exits(account, found.overdue, now=now)
-        passes = _passes(found, finding)
+        passes = _passes(found, opens=not trouble)
         sent = self._send_due(account, seat, (*held.intents, *asked, *found.pending), passes, now=now)
         if moved or found.fills or found.settled or sent or held.trigger:
             view = seat.venue.view(now=now)
-            self._report(account, seat, view, found.difference or finding.sentence, now=now, force=True)
+            self._report(account, seat, view, trouble, now=now, force=True)
             trigger = "fill" if found.fills else held.trigger or "order"
-            risk.snapshot(account, now=now, trigger=trigger, view=view)
+            if not held.trouble:
+                risk.snapshot(account, now=now, trigger=trigger, view=view)
         return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled)
 
     def _look(self, account: Account, seat: _Seat, view: AccountView, *, now: datetime) -> sentinel.Finding:
@@ -303,7 +308,7 @@ class Desk:
         seat.said, seat.trouble = {}, finding.sentence
         sent = 0
         if finding.ours:
-            sent = self._send_due(account, seat, found.pending, _passes(found, finding), now=now)
+            sent = self._send_due(account, seat, found.pending, _passes(found, opens=False), now=now)
         reasons = (finding.sentence,)
         return DeskReport(holds=True, sent=sent, fills=found.fills, settled=found.settled, reasons=reasons)
 
@@ -355,7 +360,6 @@ class Desk:
         recently = seat.status_at is not None and timedelta(0) <= now - seat.status_at < STATUS_EVERY
         if recently and not force and trouble == seat.trouble:
             return
-        first = seat.status_at is None
         if trouble and trouble != seat.trouble:
             _tell_trouble(account, trouble, now=now)
         seat.status_at, seat.trouble = now, trouble
@@ -371,8 +375,6 @@ class Desk:
             seen = {"reconciled_at": now, "seen_at": view.as_of}
             DeskStatus.objects.update_or_create(account=account, defaults={**seen, **said})
         seat.said = said
-        if first:
-            risk.snapshot(account, now=now, trigger="desk_start", view=view)
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -442,13 +444,13 @@ def _accounts() -> list[Account]:
     )
 
 
-def _passes(found: reconcile.Reconciled, finding: sentinel.Finding) -> Callable[[OrderIntent], bool]:
-    """What may be sent: all, only exits when the view is not to be trusted, only a flatten when positions differ."""
+def _passes(found: reconcile.Reconciled, *, opens: bool) -> Callable[[OrderIntent], bool]:
+    """What may be sent: all, only exits when something is wrong, only a flatten when positions differ."""
 
     def passes(intent: OrderIntent) -> bool:
         if found.difference:
             return Action(intent.action) is not Action.OPEN and intent.reason == ExitReason.FLATTEN
-        return finding.well or Action(intent.action) is not Action.OPEN
+        return opens or Action(intent.action) is not Action.OPEN
 
     return passes
 

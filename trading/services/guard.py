@@ -24,11 +24,15 @@ LAST_HOUR = timedelta(minutes=LAST_MINUTES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a look led to: intents to send before any other, what a snapshot is worth taking of, and a step of life."""
+    """What a look led to: intents to send before any other, what a snapshot is worth taking of, and a step of life.
+
+    trouble: why the account's headroom cannot be told, as with a day whose start nobody saw; nothing opens then.
+    """
 
     intents: tuple[int, ...] = ()
     trigger: str = ""
     lived: bool = False
+    trouble: str = ""
 
 
 @dataclass(slots=True)
@@ -51,7 +55,7 @@ class Memory:
 
     def forget_day(self) -> None:
         """The day's start, or the balance it counts from, may have changed."""
-        self.day, self.looked, self.reset_at = None, (), None
+        self.account, self.day, self.looked, self.reset_at = None, None, (), None
 
 
 def look_after(
@@ -75,7 +79,11 @@ def look_after(
     terms = _terms(account, memory, venue)
     resting = venue.resting()
     turned = _turned(account, memory, outside)
-    current = _measure(account, memory, terms, view, resting, turned=turned, now=now)
+    current, trouble = None, ""
+    try:
+        current = _measure(account, memory, terms, view, resting, turned=turned, now=now)
+    except ValueError as error:
+        memory.looked, trouble = (), f"the headroom cannot be told: {error}"
     before, standing = memory.level, memory.standing
     if current is not None:
         memory.level = levels.hold(account, current, now=now)
@@ -91,9 +99,9 @@ def look_after(
         return Held(trigger="life", lived=True)
     asked = _protect(account, memory, terms, current, view, now=now)
     if not standing.flatten and current is None:
-        return Held(intents=tuple(asked), trigger=trigger)
+        return Held(intents=tuple(asked), trigger=trigger, trouble=trouble)
     work = flatten.work(account, view=view, resting=resting, now=now)
-    return Held(intents=(*work, *asked), trigger=trigger)
+    return Held(intents=(*work, *asked), trigger=trigger, trouble=trouble)
 
 
 def _terms(account: Account, memory: Memory, venue: PaperVenue) -> Terms:
