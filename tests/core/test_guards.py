@@ -47,5 +47,5 @@ def test_what_is_sound_comes_back_as_it_is(
 )
 def test_what_is_not_is_refused_by_name(guard: Callable[[str, object], object], values: list[object]) -> None:
     for value in values:
-        with pytest.raises(ValueError, match="^the thing must "):
+        with pytest.raises(ValueError, match=r"^the thing must "):
             guard("the thing", value)
