@@ -172,10 +172,14 @@ def _against_payment(account: Account, wish: Wish) -> list[str]:
 
 
 def _paid(before: Stand, wish: Wish, mistakes: list[str]) -> Stand | None:
-    """The account after the payment; a payout that uses up the total limit is a mistake."""
+    """The account after the payment; what would lock it, or loosen its limits for little money, is a mistake."""
     if wish.amount is None or mistakes:
         return None
     if wish.kind is LifeKind.DEPOSIT:
+        least, most = before.initial, before.initial + wish.amount
+        if wish.initial is not None and not least <= wish.initial <= most:
+            mistakes.append(f"The initial balance after this deposit lies between {least} and {most}.")
+            return None
         return life.paid(before, wish.amount, initial=wish.initial)
     if wish.amount >= before.balance:
         mistakes.append(f"The account holds {before.balance}: less than that can be paid out.")
