@@ -100,7 +100,8 @@ def test_hours_without_a_snapshot_are_not_drawn_over() -> None:
 def test_a_floor_that_moved_within_the_day_is_a_step() -> None:
     heights = [y for _, y in _corners(_draw(_point(3), _point(9, floor="95000")).floor_line)]
     assert len(set(heights)) == 2
-    assert heights[-1] == pytest.approx(_draw(_point(3)).floor_y, abs=0.1)  # what holds now is what the headroom says
+    # What holds now is what the headroom says.
+    assert heights[-1] == pytest.approx(_draw(_point(3)).floor_y, abs=0.1)
 
 
 def test_a_total_floor_far_below_is_told_not_drawn() -> None:
