@@ -229,5 +229,5 @@ def _pace_sentence(n: int, mean: Decimal, left: int | None, soonest: int | None,
     if left is None:
         return f"Unknown: {seen}, and by that pace the target is never reached."
     if latest is None:
-        return f"{left} days by pace [{soonest}, no end]: {seen}, which still contains zero."
-    return f"{left} days by pace [{soonest}, {latest}]: {seen}."
+        return f"{left:,} days by pace [{soonest:,}, no end]: {seen}, which still contains zero."
+    return f"{left:,} days by pace [{soonest:,}, {latest:,}]: {seen}."
