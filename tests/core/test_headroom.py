@@ -362,3 +362,21 @@ def test_one_position_s_fall_is_what_headroom_counts(make_headroom: Make) -> Non
     falls = falls_at_stops(held, INSTRUMENTS, LIMITS.gap_buffer_bp)
     assert falls[2] == 0
     assert sum(falls) == make_headroom(account=account(positions=held[:2])).at_stops
+
+
+@pytest.mark.parametrize(("side", "stop"), [(Side.LONG, "91000.00"), (Side.SHORT, "92680.00")])
+def test_a_fill_on_the_tick_grid_is_not_moved_further(make_headroom: Make, side: Side, stop: str) -> None:
+    held = position(side=side, lots=D(1), stop=D(stop))
+    free = {"BTC-USD": replace(BTC, commission_rate=D(0))}
+    room = make_headroom(
+        account=account(positions=(held,)), instruments=free, limits=replace(LIMITS, gap_buffer_bp=D(0))
+    )
+    assert room.at_stops == abs(D(91840) - D(stop)) == 840
+
+
+@pytest.mark.parametrize("name", ["lots", "entry", "price", "stop", "profit", "swap"])
+def test_what_cannot_be_read_of_a_position_is_named(make_headroom: Make, name: str) -> None:
+    """Also a volume of nothing, which would otherwise look like a price off the grid."""
+    bad = D("NaN") if name in {"profit", "swap"} else D(0)
+    with pytest.raises(ValueError, match=rf"^{name} must be"):
+        make_headroom(account=account(positions=(position(**{name: bad}),)))
