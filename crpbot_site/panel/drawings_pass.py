@@ -19,6 +19,8 @@ LEFT, RIGHT, TOP, BOTTOM = 30.0, 10.0, 12.0, 34.0
 BINS = 30
 # So much of the paths must be drawn; a long tail would flatten all that matters.
 DRAWN = 0.99
+# From a tenth of a percent on one digit behind the point names a risk.
+_TENTH = Decimal("0.001")
 _AXIS = 'font-size="10.5" fill="var(--ink3)"'
 _SAID = 'font-size="11" fill="var(--ink)" font-weight="600"'
 # Around letters, in the colour of the card: a label stays readable on the band and on the line.
@@ -142,9 +144,10 @@ def _shares() -> str:
 def _risk_axis(across: _Across, curve: Sequence[AtRisk]) -> list[str]:
     ticks = [Decimal(n) / 200 for n in range(1, 9) if curve[0].risk <= Decimal(n) / 200 <= curve[-1].risk]
     marks = [curve[0].risk, *ticks]
-    return [_text(across.x(float(risk)), HEIGHT - 19, _percent(risk, 1), _AXIS) for risk in marks] + [
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "risk a trade, % of the initial balance", _AXIS)
-    ]
+    return [
+        _text(across.x(float(risk)), HEIGHT - 19, _percent(risk, 1 if risk >= _TENTH else 2), _AXIS)
+        for risk in marks
+    ] + [_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "risk a trade, % of the initial balance", _AXIS)]
 
 
 def _marked(across: _Across, chances: Chances) -> list[str]:

@@ -83,6 +83,13 @@ def test_the_present_risk_and_the_highest_are_named_on_the_line() -> None:
     assert not [word for word in words(drawings_pass.risk_chart(best)) if word.startswith("highest")]
 
 
+def test_a_tiny_risk_is_not_written_as_none() -> None:
+    tiny = (replace(CURVE[0], risk=D("0.000168")), *CURVE)
+    found = words(drawings_pass.risk_chart(replace(KNOWN, curve=tiny, present=D("0.000168"))))
+    assert "0.02" in found
+    assert "0.0" not in found
+
+
 def test_words_stay_inside_the_picture_wherever_the_present_risk_lies() -> None:
     for point in CURVE:
         svg = drawings_pass.risk_chart(replace(KNOWN, present=point.risk))
