@@ -20,6 +20,7 @@ from trading.models import (
     BalanceOperation,
     DeskStatus,
     Event,
+    Fill,
     LifeAction,
     LifeKind,
     LifeState,
@@ -192,7 +193,8 @@ def test_a_new_login_may_bring_another_size_and_programme(live: Lives, ada: User
     assert (desk.venue.number, desk.venue.view(now=LATER).balance) == ("77", D(50_000))
     desk.earn(D(12), LATER + MINUTE)
     desk.attend(NOW + timedelta(days=1))
-    assert AccountDay.objects.latest("pk").balance == D(50_012)
+    day = AccountDay.objects.latest("pk")
+    assert (day.balance, day.proven, day.how) == (D(50_012), True, "reconstructed")
 
 
 def test_a_step_without_money_books_none(live: Lives, ada: User) -> None:
@@ -439,6 +441,11 @@ def test_a_step_waits_until_nothing_is_open(live: Lives, ada: User) -> None:
     assert desk.attend(LATER) is None
     desk.earn(D(50), LATER + MINUTE)
     assert LifeAction.objects.get().state == LifeState.DONE
+    # What was booked in the same round belongs to the period that ended.
+    assert AccountPeriod.objects.get(ended_at=None).began_at == Fill.objects.latest("pk").booked_at
+    desk.attend(NOW + timedelta(days=1))
+    day = AccountDay.objects.latest("pk")
+    assert (day.balance, day.proven, day.how) == (D(100_000), True, "reconstructed")
 
 
 @pytest.mark.parametrize("state", ["pending", "sending", "unknown"])
