@@ -101,6 +101,14 @@ def test_a_position_without_a_stop_has_no_end_to_its_loss(side: Side) -> None:
     assert (asked.group_risk.most == 0) is (side is Side.LONG)
 
 
+@pytest.mark.parametrize(("held", "known"), [((), D(0)), ((ETH_LONG, replace(ETH_LONG, stop=None)), None)])
+def test_one_position_without_a_stop_is_enough(held: Any, known: D | None) -> None:
+    lost = portfolio.group_loss(
+        "crypto", Side.LONG, positions=held, pending=(), instruments=INSTRUMENTS, limits=LIMITS
+    )
+    assert lost == known
+
+
 @pytest.mark.parametrize(
     "broken",
     [
