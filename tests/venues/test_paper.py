@@ -372,6 +372,15 @@ CANCELS = [
         resting_after=True,
     ),
     Cancel(
+        "the bar that opens with it fills no more",
+        2.0,
+        [THIN] * 4,
+        [
+            "in 0.5 100.15 0 -0.05 @1",
+        ],
+        resting_after=True,
+    ),
+    Cancel(
         "bars that were seen already cannot come again",
         2.0,
         [THIN] * 4,
@@ -420,6 +429,16 @@ def test_a_cancel_must_name_an_order_that_waits(
         venue.send(replace(cancel(ticket), **change), fencing=1, now=at(0.5))
     assert refused.value.code == code
     assert (venue.resting(), venue.find(77)) == ({1}, None)
+
+
+def test_a_second_cancel_gives_back_nothing(make_venue: Venues) -> None:
+    venue = make_venue()
+    ticket = venue.send(entry(), fencing=1, now=at(0.5)).ticket
+    for magic, minute in ((77, 1.5), (78, 3.5)):
+        venue.send(cancel(ticket, magic), fencing=1, now=at(minute))
+    advanced(venue, [THIN] * 4)
+    assert [written(deal) for deal in venue.deals(after="")] == ["in 0.5 100.15 0 -0.05 @1"]
+    assert not venue.resting()
 
 
 def test_an_order_that_is_gone_cannot_be_cancelled(holding: PaperVenue) -> None:
@@ -505,6 +524,12 @@ def test_money_that_cannot_be_paid_is_refused(make_venue: Venues, amount: str) -
     with pytest.raises(ValueError, match=r"amount|paid out"):
         venue.pay(D(amount), at(0))
     assert (venue.view(now=at(0)).balance, book.entries) == (10_000, [])
+
+
+def test_all_that_is_there_can_be_paid_out(make_venue: Venues) -> None:
+    venue = make_venue()
+    venue.pay(D(-10_000), at(0))
+    assert venue.view(now=at(0)).balance == 0
 
 
 def test_a_desk_that_was_succeeded_pays_nothing(make_venue: Venues) -> None:
