@@ -111,7 +111,8 @@ def halter() -> None:
     from django.utils import timezone
 
     from trading.core.types import TradingState
-    from trading.models import KillSwitch, OrderIntent
+    from trading.models import Account, DeskStatus, KillSwitch, OrderIntent
+    from trading.services import kill_switch
 
     say(ready=True)
     for line in sys.stdin:
@@ -124,6 +125,12 @@ def halter() -> None:
             say(at=time.monotonic(), claimed=_claimed())
         elif word == "exits":
             say(intents=[_exit(action) for action in ("close", "cancel")])
+        elif word == "state":
+            account = Account.objects.get(source="replay")
+            say(
+                state=str(kill_switch.effective(account.pk)),
+                desk=str(DeskStatus.objects.get(account=account)),
+            )
         elif word == "count":
             say(claimed=_claimed(), all=OrderIntent.objects.filter(action="open").count())
 
