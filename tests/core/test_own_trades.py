@@ -114,7 +114,7 @@ def _trades(draw: st.DrawFn) -> list[OwnTrade]:
     found = []
     for _ in range(draw(st.integers(4, 8))):
         begin = draw(st.integers(0, 13)) * 6
-        end = begin + draw(st.integers(0, 2)) * 6
+        end = min(begin + draw(st.integers(0, 6)) * 6, 90)
         middle = begin + (end - begin) // 2
         moments = sorted(draw(st.lists(st.sampled_from([begin, middle, end]), min_size=1, max_size=3)))
         amounts = [draw(st.integers(-150, 150)) for _ in moments]
