@@ -36,6 +36,8 @@ from tests.proof.patched import PROJECT, install
 GUARD = (
     "trading/core/programme.py",
     "trading/core/headroom.py",
+    "trading/core/exits.py",
+    "trading/core/costs.py",
     "trading/core/levels.py",
     "trading/core/midnight.py",
     "trading/core/sizing.py",

@@ -109,9 +109,7 @@ def falls_at_stops(
             continue
         exits = markets.get(position.symbol)
         if exits is None:
-            instrument = _instrument(position, instruments)
-            exits = Exits(instrument, gap_buffer(instrument, gap_buffer_bp))
-            markets[position.symbol] = exits
+            exits = markets[position.symbol] = exits_at_stop(position, instruments, gap_buffer_bp)
         falls.append(exits.fall(position, position.stop))
     return falls
 
