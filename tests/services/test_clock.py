@@ -100,6 +100,18 @@ def test_small_steps_add_up(world: World) -> None:
     assert kill_switch.effective(world.account.pk).reason == f"{found} (clock)"
 
 
+def test_a_stall_is_no_set_clock(world: World) -> None:
+    """A machine too busy to go on for seconds: the round's ``now`` is old, the clock itself is well."""
+    clocks = Clocks()
+    desk = Desk("one", lease_ttl=3 * DAY, clock=clocks.wall, watch=clock.Watch(clocks.monotonic))
+    desk.tick(now=clocks.wall())
+    for stall in (3, 30):
+        now = clocks.wall()
+        clocks.true += stall
+        desk.tick(now=now)
+    assert kill_switch.effective().state is TradingState.ACTIVE
+
+
 # -- orders -----------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """The first rows: made once, never made twice, and a halt is never undone."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -184,3 +184,20 @@ def test_a_start_says_that_trading_is_halted() -> None:
     assert not [line for line in starting.sentences(AWAY, made) if "HALTED" in line]
     kill_switch.set_state(TradingState.HALTED, by="me", reason="dinner", now=NOW)
     assert starting.sentences(AWAY, start())[-1] == "Trading is HALTED (switch: dinner (me))."
+
+
+def test_a_new_account_is_judged_by_the_version_in_force_and_not_by_a_coming_one() -> None:
+    start(THERE)
+    present = Account.objects.get(source="coinbase").programme
+    coming = ProgrammeVersion.objects.get(pk=present.pk)
+    coming.pk, coming.version, coming.effective_from = (
+        None,
+        present.version + 1,
+        NOW.date() + timedelta(days=1),
+    )
+    coming.save()
+    cases = (("binance", NOW, present), ("kraken", datetime(2023, 1, 1, tzinfo=UTC), present))
+    for exchange, instant, version in (*cases, ("okx", NOW + timedelta(days=1), coming)):
+        sources = Sources(real=f"ccxt:{exchange}", symbols=("BTC/USDT",), reached=True)
+        bootstrap.run(now=instant, sources=sources, owner=None)
+        assert Account.objects.get(source=f"ccxt:{exchange}").programme == version

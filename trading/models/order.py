@@ -61,7 +61,10 @@ class OrderIntent(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(lots__gt=0), name="intent_has_lots"),
         )
-        indexes = (models.Index(fields=("state", "account"), name="intent_state_account"),)
+        indexes = (
+            models.Index(fields=("state", "account"), name="intent_state_account"),
+            models.Index(fields=("account", "claimed_at"), name="intent_claimed"),
+        )
 
     def __str__(self) -> str:
         return f"I-{self.pk}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from trading.core.programme import PROFILES, Programme
+from trading.core.timeframes import PRAGUE
 from trading.core.types import Mode
 from trading.models import (
     Account,
@@ -194,7 +194,7 @@ def _account(source: str, *, now: datetime) -> str:
         source=source,
         synthetic=synthetic,
         initial_balance=BALANCE,
-        programme=_programme_version(),
+        programme=_programme_version(now=now),
         created_at=now,
     )
     life.begin_period(account, began_by="opened", opening_balance=BALANCE, now=now)
@@ -205,9 +205,11 @@ def _account(source: str, *, now: datetime) -> str:
     return str(account)
 
 
-def _programme_version() -> ProgrammeVersion:
-    versions: Iterable[ProgrammeVersion] = ProgrammeVersion.objects.filter(profile__name=PROGRAMME)
-    return max(versions, key=lambda version: version.effective_from)
+def _programme_version(*, now: datetime) -> ProgrammeVersion:
+    """The version in force, not one that begins on a coming day; the first one for a recorded market of before."""
+    versions = ProgrammeVersion.objects.filter(profile__name=PROGRAMME).order_by("effective_from", "version")
+    in_force = versions.filter(effective_from__lte=PRAGUE.day(now)).last()
+    return in_force or versions[0]
 
 
 def _owner(owner: Owner) -> tuple[str, str]:

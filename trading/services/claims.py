@@ -74,10 +74,10 @@ def claim(
     with transaction.atomic():
         state = kill_switch.effective(account.pk, lock=True)
         now = hand.clock() if hand.clock else now
-        if not leases.holds(name=LEASE, owner=hand.owner, fencing=hand.fencing, now=now):
-            return False
         if not hand.steady(now):
             # It was set since the round began; the next one halts, and says so.
+            return False
+        if not leases.holds(name=LEASE, owner=hand.owner, fencing=hand.fencing, now=now):
             return False
         refused = refusal(account, intent, view, state, now=now, margin=margin)
         if refused is not None:

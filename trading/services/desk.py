@@ -155,9 +155,10 @@ class Desk:
 
     def tick(self, *, now: datetime) -> DeskReport:
         """One round over all accounts: venue, reconciliation, exits, claims, snapshots."""
-        fencing = self._hold(now=now)
         if self._watch is not None:
-            clocks.check(self._watch, now=now)
+            # Before anything may wait, and by a look of its own: a stall since ``now`` is no set clock.
+            clocks.check(self._watch, now=self._clock() if self._clock else now)
+        fencing = self._hold(now=now)
         if fencing is None:
             if self._watch is not None:
                 clocks.check_start(claims.LEASE, now=now)
