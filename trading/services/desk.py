@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import close_old_connections, connection
+from django.db import close_old_connections
 from django.utils import timezone
 
 from trading.core.types import (
@@ -26,12 +26,12 @@ from trading.core.types import (
     ms_from_utc,
     utc_from_ms,
 )
-from trading.models import Account, DeskStatus, Market, OrderIntent
-from trading.selectors import risk as risk_selectors
+from trading.models import Account, Market, OrderIntent
 from trading.selectors import rows
 from trading.services import (
     claims,
     days,
+    desk_status,
     events,
     guard,
     kill_switch,
@@ -53,8 +53,6 @@ STATUS_EVERY = timedelta(seconds=3)
 ACCOUNTS_EVERY = timedelta(minutes=5)
 FAILURES_BORNE = 5
 
-# Every few seconds for each account, so it is plain SQL.
-_SEEN_AGAIN = "UPDATE trading_deskstatus SET reconciled_at = %s, seen_at = %s WHERE account_id = %s"
 # What moves with every candle says nothing of how a market trades.
 _MOVING = {"newest_ms", "fetched_to_ms", "unavailable_since", "unavailable_reason"}
 _TRADED_BY = ", ".join(f'"{f.column}"' for f in Market._meta.concrete_fields if f.name not in _MOVING)
@@ -90,7 +88,7 @@ class _Seat:
     blind: bool = True
     trouble: str = ""
     memory: guard.Memory = field(default_factory=guard.Memory)
-    said: dict[str, Any] = field(default_factory=dict)
+    said: desk_status.Said | None = None
     status_at: datetime | None = None
 
 
@@ -304,9 +302,9 @@ class Desk:
         now: datetime,
     ) -> DeskReport:
         """Nothing may be reckoned with such a view; in an account that is ours, exits still go out."""
-        _not_ready(account, finding.sentence, now=now)
+        desk_status.not_ready(account, finding.sentence, now=now)
         # What was written last is no longer what the row says.
-        seat.said, seat.trouble = {}, finding.sentence
+        seat.said, seat.trouble = None, finding.sentence
         sent = 0
         if finding.ours:
             sent = self._send_due(account, seat, found.pending, _passes(found, opens=False), now=now)
@@ -362,20 +360,9 @@ class Desk:
         if recently and not force and trouble == seat.trouble:
             return
         if trouble and trouble != seat.trouble:
-            _tell_trouble(account, trouble, now=now)
+            desk_status.tell_trouble(account, trouble, now=now)
         seat.status_at, seat.trouble = now, trouble
-        said = {
-            "ready": not trouble,
-            "reason": trouble[:300] or "reconciled",
-            "balance": view.balance,
-            "equity": view.equity,
-            "positions": [risk_selectors.position_body(position) for position in view.positions],
-        }
-        # Most of the time nothing but the time has changed.
-        if said != seat.said or not _seen_again(account.pk, view.as_of, now=now):
-            seen = {"reconciled_at": now, "seen_at": view.as_of}
-            DeskStatus.objects.update_or_create(account=account, defaults={**seen, **said})
-        seat.said = said
+        seat.said = desk_status.say(account, view, trouble, before=seat.said, now=now)
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -456,26 +443,8 @@ def _passes(found: reconcile.Reconciled, *, opens: bool) -> Callable[[OrderInten
     return passes
 
 
-def _seen_again(account_id: int, seen_at: datetime, *, now: datetime) -> bool:
-    """Write that an account looks as it did; False when nothing was written of it yet."""
-    adapt = connection.ops.adapt_datetimefield_value
-    with connection.cursor() as cursor:
-        cursor.execute(_SEEN_AGAIN, (adapt(now), adapt(seen_at), account_id))
-        return bool(cursor.rowcount)
-
-
 def _unseen(account: Account, reason: str, *, now: datetime) -> None:
     """Nothing was seen of an account: it is not ready, and after a minute with something at stake it is HALTED."""
-    _not_ready(account, reason, now=now)
+    desk_status.not_ready(account, reason, now=now)
     blind = sentinel.Finding(sentence=reason, readable=False)
     sentinel.note(account, blind, exposed=sentinel.exposed(account), now=now)
-
-
-def _not_ready(account: Account, reason: str, *, now: datetime) -> None:
-    turned = DeskStatus.objects.filter(account=account, ready=True).update(ready=False, reason=reason[:300])
-    if turned:
-        _tell_trouble(account, reason, now=now)
-
-
-def _tell_trouble(account: Account, reason: str, *, now: datetime) -> None:
-    events.record("desk_not_ready", now=now, text=reason, severity="warning", account_id=account.pk)
