@@ -56,9 +56,11 @@ test-faults: $(BIN)/.developed ## Kill, stop and starve real processes and look 
 	@echo "== faults"
 	@$(PYTEST) -q -m faults -o log_cli=true -o log_cli_level=INFO
 
-test-proof: $(BIN)/.developed ## Live thousands of accounts under the guard beside a second opinion.
-	@echo "== proof of the guard"
-	@$(PYTEST) -q -n $(JOBS) -m proof -o log_cli=false
+test-proof: $(BIN)/.developed ## Try thousands of lives, faults and bad clocks against the guard.
+	@echo "== proof of the guard on PostgreSQL"
+	@CRPBOT_TEST_DB=postgres $(PYTEST) -q -n $(JOBS) -m proof
+	@echo "== proof of the guard on SQLite"
+	@$(PYTEST) -q -n $(JOBS) -m proof
 
 mutation: $(BIN)/.developed ## Change the guard in one place at a time and list what no test notices.
 	@$(BIN)/python -m tests.proof.mutate

@@ -27,7 +27,7 @@ from trading.services import clock, kill_switch, market_data, paper, reconcile, 
 from trading.services.desk import Desk
 from trading.venues.paper_book import MemoryBook
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.proof, pytest.mark.django_db, pytest.mark.timeout(300)]
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

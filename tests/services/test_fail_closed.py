@@ -39,7 +39,7 @@ from trading.services import kill_switch, leases, paper, reconcile, sentinel
 from trading.services.desk import Desk
 from trading.venues.paper_book import MemoryBook
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.proof, pytest.mark.django_db, pytest.mark.timeout(300)]
 
 WAYS = 25
 DAY = timedelta(days=1)

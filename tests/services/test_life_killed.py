@@ -17,7 +17,7 @@ import pytest
 from tests.services.lives import SAID
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.only_on("sqlite")
+pytestmark = [pytest.mark.proof, pytest.mark.only_on("sqlite")]
 # The payment's own name: without it the next desk cannot know it again.
 NAME = (
     "trading/services/life.py",

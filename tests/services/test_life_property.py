@@ -22,7 +22,7 @@ from trading.selectors import risk as reads
 from trading.services import days, life_plan
 from trading.services.life import LifeRefused
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.proof, pytest.mark.django_db]
 
 ZONE = ZoneInfo("Europe/Prague")
 MODES = ("static", "trailing_end_of_day", "trailing_locked", "trailing_intraday")

@@ -27,7 +27,7 @@ from trading.services import kill_switch, runaway
 from trading.services.desk import Desk
 from trading.venues.base import VenueRejected
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.proof, pytest.mark.django_db]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZERO, LOT = D(0), D("0.01")
