@@ -127,7 +127,7 @@ def main(job: dict[str, Any]) -> None:
 def play(job: dict[str, Any]) -> dict[str, Any]:
     """Replay the job's days with the loser alone, and say how the account ended."""
     from trading.feeds.replay import ReplayFeed
-    from trading.models import Account, AccountRisk, DeskStatus, Trade, TradeState
+    from trading.models import Account, AccountRisk, DeskStatus, RiskSnapshot, Trade, TradeState
     from trading.services import kill_switch, replay
     from trading.strategies import ALL
 
@@ -184,6 +184,7 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
         "programme": programme.name,
         "from": job["from"],
         "level": risk.level,
+        "levels": sorted(set(RiskSnapshot.objects.filter(account=account).values_list("level", flat=True))),
         "state": kill_switch.effective(account.pk).state.value,
         "open": len(status.positions),
         "trades": trades.count(),
