@@ -21,7 +21,7 @@ TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.txt)
 CHECK_ENV := env CRPBOT_ENV_FILE=/dev/null CRPBOT_DATA_DIR=$(CURDIR)/$(VENV)/check
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs -r grep -lE '^\#!.*\b(ba)?sh$$' 2>/dev/null)
 
-.PHONY: help install dev run test test-ci test-docker test-browser test-faults test-proof mutation lint house lock screenshots nightly storm clean
+.PHONY: help install dev run test test-ci test-docker test-browser test-faults test-pages test-proof mutation lint house lock screenshots nightly storm clean
 
 help: ## List these targets.
 	@echo "CRPBot: what can be done here"
@@ -36,12 +36,13 @@ run: $(BIN)/.installed ## Start the appliance: panel, feeds, scans and paper tra
 
 test: $(BIN)/.developed ## Run the tests that every machine can run (no browser, Docker, faults or proof).
 	@echo "== tests of the database on PostgreSQL"
-	@CRPBOT_TEST_DB=postgres $(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults and not proof"
+	@CRPBOT_TEST_DB=postgres $(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults and not proof" \
+	  --ignore=tests/panel --ignore=tests/site
 	@echo "== all tests on SQLite"
 	@$(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults and not proof"
 
 test-ci: $(BIN)/.developed ## Run every test: make test, and the browser, Docker, fault and proof tests.
-	@$(MAKE) test-docker test-faults test-browser test-proof
+	@$(MAKE) test-docker test-faults test-browser test-pages test-proof
 	@$(MAKE) test
 
 test-docker: $(BIN)/.developed ## Build the image and run the whole stack on the Docker engine of this machine.
@@ -55,6 +56,11 @@ test-browser: $(BIN)/.developed ## Drive the panel in a real Chromium.
 test-faults: $(BIN)/.developed ## Kill, stop and starve real processes and look at what is left.
 	@echo "== faults"
 	@$(PYTEST) -q -m faults -o log_cli=true -o log_cli_level=INFO
+
+test-pages: $(BIN)/.developed ## Run the tests of the panel and the commands on PostgreSQL.
+	@echo "== panel and commands on PostgreSQL"
+	@CRPBOT_TEST_DB=postgres $(PYTEST) -q -n $(JOBS) -m "not browser and not docker and not faults and not proof" \
+	  tests/panel tests/site
 
 test-proof: $(BIN)/.developed ## Try thousands of lives, faults and bad clocks against the guard.
 	@echo "== proof of the guard on PostgreSQL"

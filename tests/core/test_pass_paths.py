@@ -27,6 +27,8 @@ from trading.core.programme import (
     profile,
 )
 
+pytestmark = pytest.mark.proof
+
 TWO_STEP, ONE_STEP, GENERIC = PROFILES[0], profile("ftmo-1-step-challenge"), profile("generic")
 INITIAL = D(100000)
 FRESH = Standing(balance=INITIAL, peak_balance=INITIAL, peak_equity=INITIAL)

@@ -223,6 +223,7 @@ def test_few_days_have_longer_tails(of: int, tail: float) -> None:
     assert low + high == pytest.approx(1)
 
 
+@pytest.mark.proof
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     # Sixty days of a known coin: the truth is what endless days of it would say.
     truth = chances(history(coin(1000, wins=53)), paths=20_000, seed=9, horizon=120).outcomes[0].share

@@ -142,6 +142,7 @@ WRONG_LINES = [
 ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("old", "new"), WRONG_LINES)
 @pytest.mark.parametrize("host", ["Asia/Kolkata"], indirect=True)
 def test_control_a_wrong_line_is_found_out(host: str, old: str, new: str) -> None:

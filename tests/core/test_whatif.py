@@ -55,6 +55,7 @@ def told(lines: list[Line], programme: str, product: Any = whatif) -> list[Line]
 # -- the oracle ---------------------------------------------------------------------------------
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("programme", whatif_oracle.RULES)
 def test_every_history_is_judged_as_by_hand(programme: str) -> None:
     seen: Counter[str] = Counter()
