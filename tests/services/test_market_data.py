@@ -152,6 +152,7 @@ def test_real_minutes_of_coinbase_are_stored_as_they_are(
     assert counts["no_trades"] + counts["outage"] == absent
 
 
+@pytest.mark.proof
 @pytest.mark.data
 def test_a_sparse_market_is_stored_as_it_is_and_its_gaps_are_counted_right(
     serve: Callable[..., Source], candles_dir: Path

@@ -18,6 +18,8 @@ from trading.feeds.replay import ReplayFeed, save_candles
 from trading.feeds.synthetic import SyntheticFeed
 from trading.services import replay
 
+pytestmark = pytest.mark.proof
+
 ROOT = Path(__file__).resolve().parents[2]
 START_MS = 1_700_006_400_000
 DAY_MS = 86_400_000
