@@ -17,6 +17,8 @@ from crpbot_site import schedule
 from tests import servers
 from tests.appliances import Appliance
 
+pytestmark = pytest.mark.faults
+
 START_SECONDS = 90.0
 WORK_SECONDS = 60.0
 
